@@ -1,0 +1,1 @@
+"""Error catalogs, rate limits and re-authentication for aiohttp clients of third-party APIs."""

@@ -1,0 +1,1 @@
+"""YAML, or a dict of the same shape, to checked values."""

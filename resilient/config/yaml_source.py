@@ -1,0 +1,198 @@
+"""Strict YAML to plain data, with the place of every value.
+
+Nothing is guessed: a plain scalar stays `Plain` text until the schema gives it a type, a
+quoted one is text for good, and plain `~`, `null` or nothing is None. Aliases, tags, doubled
+and non-scalar keys, and several documents are faults; so are files that are too large or
+too deep. The parser's events are read one by one, so hostile input meets no recursion.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+import yaml
+
+from resilient.errors import Fault
+
+LARGEST = 2 * 1024 * 1024
+"""Bytes of a file that are read; a larger one is refused."""
+
+DEEPEST = 20
+"""How deep collections may be nested."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULLS = ("", "~", "null", "Null", "NULL")
+
+Path = tuple[str | int, ...]
+"""Keys and list indexes from the root to a value."""
+
+
+class Plain(str):
+    """A plain (unquoted) scalar: text until the schema says otherwise."""
+
+    __slots__ = ()
+
+
+class Misplaced:
+    """What stands where a fault was found already: never reported twice."""
+
+
+@attrs.frozen(kw_only=True)
+class Document:
+    """What a source holds.
+
+    Attributes:
+        label: The file's name, or what stands for it.
+        data: Mappings, lists, `Plain`, str and None.
+        marks: Line and column, 1-based, of values and (under `KEY`) of keys.
+        faults: What was wrong already.
+    """
+
+    label: str
+    data: Any
+    marks: Mapping[tuple[str, Path], tuple[int, int]] = attrs.field(factory=dict)
+    faults: tuple[Fault, ...] = ()
+
+    def place(self, path: Path, *, of: str = "value") -> str:
+        """Return where a value, or a key, stands: `file:line:column`, else its path."""
+        if not self.marks:
+            return "$" + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path)
+        while path and (of, path) not in self.marks:
+            path, of = path[:-1], "value"
+        if (of, path) in self.marks:
+            line, column = self.marks[of, path]
+            return f"{self.label}:{line}:{column}"
+        return self.label
+
+
+@attrs.define
+class _Composer:
+    label: str
+    marks: dict[tuple[str, Path], tuple[int, int]] = attrs.field(factory=dict)
+    faults: list[Fault] = attrs.field(factory=list)
+
+    def fault(self, mark: Any, problem: str) -> None:
+        self.faults.append(Fault(f"{self.label}:{mark.line + 1}:{mark.column + 1}", problem))
+
+    def compose(self, events: Iterator[Any], event: Any, path: Path) -> Any:
+        """Return the value that begins with `event`."""
+        self.marks["value", path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        if isinstance(event, yaml.AliasEvent):
+            self.fault(event.start_mark, f"an alias (*{event.anchor}): write the value out")
+            return Misplaced()
+        if event.anchor is not None:
+            self.fault(event.start_mark, f"an anchor (&{event.anchor}): there are no aliases here")
+        if event.tag is not None:
+            self.fault(event.start_mark, f"a tag ({event.tag}): the schema gives the types")
+        if isinstance(event, yaml.ScalarEvent):
+            return self.scalar(event)
+        if len(path) >= DEEPEST:
+            self.fault(event.start_mark, f"nested deeper than {DEEPEST} levels")
+            self.skip(events)
+            return Misplaced()
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self.sequence(events, path)
+        return self.mapping(events, path)
+
+    @staticmethod
+    def scalar(event: Any) -> str | None:
+        if event.style:  # empty from the C parser, None from the other
+            return str(event.value)
+        return None if event.value in _NULLS else Plain(event.value)
+
+    def sequence(self, events: Iterator[Any], path: Path) -> list[Any]:
+        found: list[Any] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            found.append(self.compose(events, event, (*path, len(found))))
+        return found
+
+    def mapping(self, events: Iterator[Any], path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            key = self.key(events, event)
+            value_event = next(events)
+            if key is None:
+                self.compose(events, value_event, (*path, "?"))
+            elif key in found:
+                self.fault(event.start_mark, f"the key {key!r} stands twice")
+                self.compose(events, value_event, (*path, "?"))
+            else:
+                place = (event.start_mark.line + 1, event.start_mark.column + 1)
+                self.marks["key", (*path, key)] = place
+                found[key] = self.compose(events, value_event, (*path, key))
+        return found
+
+    def key(self, events: Iterator[Any], event: Any) -> str | None:
+        if isinstance(event, yaml.ScalarEvent) and event.tag is None and event.anchor is None:
+            return str(event.value)
+        self.fault(event.start_mark, "a key must be plain text")
+        if isinstance(event, yaml.CollectionStartEvent):
+            self.skip(events)
+        return None
+
+    @staticmethod
+    def skip(events: Iterator[Any]) -> None:
+        depth = 1
+        while depth:
+            event = next(events)
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+
+
+def read(text: str | bytes, label: str) -> Document:
+    """Return what a YAML text holds; what is wrong with it is in `faults`."""
+    if len(text) > LARGEST:
+        return Document(label=label, data=None, faults=(_too_large(label, len(text)),))
+    composer = _Composer(label)
+    data: Any = None
+    try:
+        data = _document(composer, text)
+    except (yaml.YAMLError, UnicodeError) as error:
+        composer.faults.append(_unreadable(label, error))
+    return Document(
+        label=label, data=data, marks=composer.marks, faults=tuple(composer.faults)
+    )
+
+
+def _document(composer: _Composer, text: str | bytes) -> Any:
+    data: Any = None
+    documents = 0
+    events = yaml.parse(text, Loader=_LOADER)
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                composer.fault(event.start_mark, "a second document: one file, one document")
+                break
+        elif isinstance(event, yaml.NodeEvent):
+            data = composer.compose(events, event, ())
+    return data
+
+
+def _too_large(label: str, size: int) -> Fault:
+    return Fault(f"{label}:1:1", f"{size} bytes: at most {LARGEST} are read")
+
+
+def _unreadable(label: str, error: Exception) -> Fault:
+    mark = getattr(error, "problem_mark", None)
+    place = f"{label}:{mark.line + 1}:{mark.column + 1}" if mark else f"{label}:1:1"
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return Fault(place, f"not YAML: {problem}")
+
+
+def from_dict(data: Any) -> Document:
+    """Return a document for data that is typed already: whole-number keys become text."""
+    return Document(label="<dict>", data=_text_keys(data, 0))
+
+
+def _text_keys(data: Any, depth: int) -> Any:
+    if depth > DEEPEST:
+        return Misplaced()
+    if isinstance(data, Mapping):
+        return {
+            str(key) if type(key) is int else key: _text_keys(value, depth + 1)
+            for key, value in data.items()
+        }
+    if isinstance(data, list | tuple):
+        return [_text_keys(value, depth + 1) for value in data]
+    return data

@@ -1,0 +1,1 @@
+"""The functional core: values in, values out. No clock, no chance, no I/O."""

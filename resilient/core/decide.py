@@ -1,0 +1,121 @@
+"""From a failure to a verdict, and to what it leaves behind in the scopes."""
+
+from typing import assert_never
+
+from resilient.catalog import Catalog
+from resilient.core.backoff import full_jitter, half_jitter, upwards
+from resilient.core.replay import is_safe
+from resilient.model import (
+    Attempt,
+    Block,
+    Failure,
+    Mark,
+    NoAnswer,
+    Pause,
+    Raise,
+    Refresh,
+    Resend,
+    Skipped,
+    Verdict,
+)
+from resilient.policy import Policies, Policy
+
+MOST_ASKED = 31 * 86400.0
+"""Seconds: the longest pause that a server's word alone can cause, so that one absurd header
+does not shut a scope for years. Until then what the server asked is never shortened."""
+
+
+def decide(failure: Failure, policy: Policy, attempt: Attempt, u: float) -> Verdict:
+    """Say what to do about an answer that is an error.
+
+    Args:
+        failure: What was recognised.
+        policy: The policy of the entry that decides.
+        attempt: What is known of the call.
+        u: A number drawn in [0, 1).
+    """
+    asked = failure.retry_after
+    match policy.action:
+        case "fail_fast" | "block_warning":
+            return Raise(wait=asked if asked is not None else failure.entry.wait)
+        case "reauth":
+            return _reauth(failure, attempt)
+        case "back_off" | "retry":
+            wait = asked if asked is not None else failure.entry.wait
+            delay = _delay(policy, attempt, wait, u)
+            skipped = _skipped(policy, attempt, delay, processed=failure.processed)
+            # Checked against what was asked, so that jitter alone never ends a call.
+            if wait is not None and wait > policy.max_wait and skipped is None:
+                skipped = "deadline"
+            if skipped is not None:
+                return Raise(skipped=skipped, wait=wait)
+            # The pause is the scope's: whoever is in it waits, this call with them.
+            return Resend(delay=0.0 if policy.action == "back_off" else delay)
+        case _ as never:
+            assert_never(never)
+
+
+def _reauth(failure: Failure, attempt: Attempt) -> Verdict:
+    if attempt.refreshed or not attempt.refreshable:
+        return Raise()
+    safe = is_safe(sent=None, processed=failure.processed, idempotent=attempt.idempotent)
+    if not safe:
+        return Raise(skipped="not_idempotent")
+    if not attempt.replayable:
+        return Raise(skipped="body_not_replayable")
+    return Refresh()
+
+
+def decide_no_answer(failure: NoAnswer, policy: Policy, attempt: Attempt, u: float) -> Verdict:
+    """Say what to do when no answer came; `policy` is the set's `retry`."""
+    if failure.hopeless:
+        return Raise()
+    delay = full_jitter(policy.delay, attempt.number, u)
+    skipped = _skipped(policy, attempt, delay, sent=failure.sent)
+    return Resend(delay=delay) if skipped is None else Raise(skipped=skipped)
+
+
+def _delay(policy: Policy, attempt: Attempt, asked: float | None, u: float) -> float:
+    jitter = half_jitter if policy.action == "back_off" else full_jitter
+    own = jitter(policy.delay, attempt.number, u)
+    return own if asked is None else max(own, upwards(asked, u))
+
+
+def _skipped(
+    policy: Policy,
+    attempt: Attempt,
+    delay: float,
+    *,
+    sent: bool | None = None,
+    processed: bool | None = None,
+) -> Skipped | None:
+    if not is_safe(sent=sent, processed=processed, idempotent=attempt.idempotent):
+        return "not_idempotent"
+    if not attempt.replayable:
+        return "body_not_replayable"
+    if attempt.number >= policy.attempts:
+        return "attempts"
+    return "deadline" if delay >= attempt.remaining else None
+
+
+def marks(failure: Failure, catalog: Catalog, policies: Policies, u: float) -> tuple[Mark, ...]:
+    """Say what every error of a response, not only the one that decides, leaves behind."""
+    found = [_mark(failure, catalog, policies[f.entry.policy], i, u)
+             for i, f in enumerate(failure.found)]
+    return tuple(mark for mark in found if mark is not None)
+
+
+def _mark(failure: Failure, catalog: Catalog, policy: Policy, i: int, u: float) -> Mark | None:
+    entry = failure.found[i].entry
+    asked = failure.retry_after if failure.retry_after is not None else entry.wait
+    asked = None if asked is None else min(asked, MOST_ASKED)
+    scope = catalog.scope_of(entry)
+    if policy.action == "back_off":
+        own = half_jitter(policy.delay, 1, u)
+        return Pause(scope=scope, seconds=own if asked is None else max(own, upwards(asked, u)))
+    if policy.action == "block_warning":
+        cool = policy.cool_down
+        base, cap = (None, 0.0) if cool is None else (cool.base, cool.cap)
+        reason = failure.found[i].code or entry.name
+        return Block(scope=scope, base=base, cap=cap, asked=asked, reason=reason)
+    return None

@@ -1,0 +1,196 @@
+"""From the bytes of a response to the errors that it reports.
+
+Nothing raises here: what cannot be read reports nothing, and the HTTP status decides.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import attrs
+
+from resilient.catalog import Envelope
+from resilient.core.text import LONGEST_CODE, decode, printable, without_tags
+
+MOST_ERRORS = 100
+"""How many errors of one response are read."""
+
+DEEPEST = 32
+"""How deep an XML body is followed."""
+
+
+@attrs.frozen
+class Reported:
+    """One error as the response reports it: its code, or None, and what is said about it."""
+
+    code: str | None
+    message: str = ""
+
+
+@attrs.frozen
+class Reading:
+    """What a body says.
+
+    Attributes:
+        matched: Whether an envelope fits: then it is an error, whatever the status.
+        errors: What is reported, in order.
+        text: The whole body as text, where no envelope fits.
+    """
+
+    matched: bool
+    errors: tuple[Reported, ...] = ()
+    text: str = ""
+
+
+def read(
+    envelopes: Iterable[Envelope], *, status: int, body: bytes, charset: str | None = None
+) -> Reading:
+    """Return what a body reports, by the first envelope that fits."""
+    if not body.strip():
+        return Reading(matched=False)
+    text = decode(body, charset)
+    written = _format(text)
+    document: Any = _UNREAD
+    for envelope in envelopes:
+        if not envelope.comes_with(status):
+            continue
+        if envelope.format in ("text", "html"):
+            if envelope.format == written:
+                words = without_tags(text) if written == "html" else text
+                return Reading(matched=True, errors=(Reported(None, printable(words)),), text=words)
+        elif envelope.format == written:
+            document = _parse(text, written) if document is _UNREAD else document
+            if errors := _errors(envelope, document):
+                return Reading(matched=True, errors=errors)
+    return Reading(matched=False, text=without_tags(text) if written == "html" else text)
+
+
+_UNREAD = object()
+
+
+def _format(text: str) -> str:
+    start = text.lstrip()[:256].lower()
+    if start.startswith(("{", "[")):
+        return "json"
+    if start.startswith("<"):
+        return "html" if "<html" in start or start.startswith("<!doctype html") else "xml"
+    return "text"
+
+
+def _parse(text: str, written: str) -> Any:
+    return _json(text) if written == "json" else _xml(text)
+
+
+def _json(text: str) -> Any:
+    # Numbers stay text: a code is a name, and a number of 5,000 digits is an attack.
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _xml(text: str) -> Any:
+    from xml.etree.ElementTree import ParseError  # noqa: PLC0415, S405 - only for XML catalogs
+
+    from defusedxml import DefusedXmlException  # noqa: PLC0415
+    from defusedxml.ElementTree import fromstring  # noqa: PLC0415
+
+    try:
+        # As text, not bytes: an encoding declaration cannot choose a codec.
+        root = fromstring(_undeclared(text), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError):
+        return None
+    return _plain(root, DEEPEST)
+
+
+def _undeclared(text: str) -> str:
+    start = text.lstrip()
+    return start.partition("?>")[2] if start.startswith("<?xml") else start
+
+
+def _plain(element: Any, depth: int) -> Any:
+    """Return an element as JSON would have it: repeated children are a list."""
+    if not len(element) or not depth:
+        return (element.text or "").strip()
+    children: dict[str, Any] = {}
+    for child in element:
+        name, value = child.tag.rpartition("}")[2], _plain(child, depth - 1)
+        if name not in children:
+            children[name] = value
+        elif isinstance(children[name], list):
+            children[name].append(value)
+        else:
+            children[name] = [children[name], value]
+    return children
+
+
+def _errors(envelope: Envelope, document: Any) -> tuple[Reported, ...]:
+    if envelope.when is not None and not any(map(_holds, _follow(document, _steps(envelope.when)))):
+        return ()
+    if not envelope.code:
+        return (Reported(None, _message(envelope, document)),) if envelope.when else ()
+    items, within = _items(envelope, document)
+    found = (_reported(envelope, item, within) for item in islice(items, MOST_ERRORS))
+    errors = tuple(each for each in found if each is not None)
+    if not errors and envelope.when is not None:
+        return (Reported(None, _message(envelope, document)),)
+    return errors
+
+
+def _items(envelope: Envelope, document: Any) -> tuple[Iterator[Any], int]:
+    """Return the objects that hold one error each, and how many steps lead to them."""
+    steps = _steps(envelope.code[0])
+    within = max((i + 1 for i, step in enumerate(steps) if step == "[]"), default=0)
+    return _follow(document, steps[:within]), within
+
+
+def _reported(envelope: Envelope, item: Any, within: int) -> Reported | None:
+    parts = [_text(item, _steps(path)[within:]) for path in envelope.code]
+    while parts and not parts[-1]:
+        parts.pop()
+    if not parts or not parts[0]:
+        return None
+    code = printable("/".join(parts), LONGEST_CODE)
+    if envelope.when is None and code in _NOTHING:
+        return None
+    prefix = _steps(envelope.code[0])[:within]
+    near = [path for path in envelope.message if _steps(path)[:within] == prefix]
+    words = (_text(item, _steps(path)[within:]) for path in near)
+    return Reported(code, printable("; ".join(filter(None, words))))
+
+
+def _message(envelope: Envelope, document: Any) -> str:
+    words = (_text(document, _steps(path)) for path in envelope.message)
+    return printable("; ".join(filter(None, words)))
+
+
+_NOTHING = ("", "0", "0.0", "false", "null")
+
+
+def _holds(value: Any) -> bool:
+    """Tell whether a value says that there is an error: `error: false` does not."""
+    return bool(value) and value not in _NOTHING
+
+
+@lru_cache(maxsize=512)
+def _steps(path: str) -> tuple[str, ...]:
+    """Return `errors[].code` as `("errors", "[]", "code")`."""
+    return tuple(step for step in path.replace("[]", ".[]").split(".") if step)
+
+
+def _follow(value: Any, steps: tuple[str, ...]) -> Iterator[Any]:
+    """Yield what a path leads to; a single object counts as a list of one."""
+    if not steps:
+        yield value
+    elif steps[0] == "[]":
+        for item in value if isinstance(value, list) else [value]:
+            yield from _follow(item, steps[1:])
+    elif isinstance(value, dict) and steps[0] in value:
+        yield from _follow(value[steps[0]], steps[1:])
+
+
+def _text(value: Any, steps: tuple[str, ...]) -> str:
+    found = next(_follow(value, steps), None)
+    return found.strip() if isinstance(found, str) else ""

@@ -1,0 +1,93 @@
+"""Events to structlog; to the stdlib logger `resilient` unless structlog is configured.
+
+Never to stdout. When identical failures storm, lines are sampled and the next one says, in
+`suppressed`, exactly how many were left out. Listeners always hear everything.
+"""
+
+import logging
+from collections.abc import Callable
+
+import attrs
+import structlog
+
+from resilient.events import Event
+
+WINDOW = 1.0
+"""Seconds within which identical lines are counted together."""
+
+PER_WINDOW = 10
+"""Lines of one kind that are written in each window."""
+
+_KINDS = 1024
+_ALWAYS = frozenset({"resilient.started", "resilient.block_warning", "resilient.scope_blocked"})
+
+
+def logger() -> structlog.typing.WrappedLogger:
+    """Return where lines go: the configured structlog, else the stdlib logger `resilient`."""
+    if structlog.is_configured():
+        return structlog.get_logger("resilient")
+    return structlog.wrap_logger(
+        logging.getLogger("resilient"),
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+@attrs.define(eq=False)
+class _Storm:
+    started: float
+    written: int = 0
+    suppressed: int = 0
+
+
+@attrs.define(eq=False)
+class Log:
+    """The listener that writes.
+
+    Attributes:
+        now: Returns monotonic seconds.
+    """
+
+    now: Callable[[], float]
+    _storms: dict[tuple[object, ...], _Storm] = attrs.field(factory=dict, init=False)
+
+    def __call__(self, event: Event) -> None:
+        """Write the event, unless many like it were written just now."""
+        left_out = self._left_out(event)
+        if left_out is None:
+            return
+        line = event.asdict()
+        if left_out:
+            line["suppressed"] = left_out
+        getattr(logger(), event.level)(line.pop("event"), **line)
+
+    def _left_out(self, event: Event) -> int | None:
+        """Return how many lines like this were left out before it; None leaves it out, too."""
+        if event.name in _ALWAYS:
+            return 0
+        kind = (event.name, event.service, event.credential, event.endpoint,
+                event.status, event.code, event.scope, event.reason)
+        now = self.now()
+        storm = self._storms.get(kind)
+        if storm is None:
+            self._forget(now)
+            storm = self._storms[kind] = _Storm(now)
+        left_out = 0
+        if now - storm.started >= WINDOW:
+            storm.started, storm.written = now, 0
+        if storm.written >= PER_WINDOW:
+            storm.suppressed += 1
+            return None
+        if storm.suppressed:
+            left_out, storm.suppressed = storm.suppressed, 0
+        storm.written += 1
+        return left_out
+
+    def _forget(self, now: float) -> None:
+        if len(self._storms) < _KINDS:
+            return
+        # Only what has nothing left to say, else a count would be lost.
+        over = [k for k, s in self._storms.items() if now - s.started >= WINDOW and not s.suppressed]
+        for kind in over:
+            del self._storms[kind]
