@@ -26,7 +26,6 @@ from yarl import URL
 
 from resilient.catalog import Entry
 
-
 _LINE_COLUMN = re.compile(r"(.*):(\d+):(\d+)", re.DOTALL)
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import combinations
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -183,8 +183,10 @@ def _credential(
     return CredentialRule(
         kind=found.kind,
         fields=fields,
-        token=token and TokenEndpoint(url=token.url, encoding=token.encoding, send=token.send),
-        login=login and Login(url=login.url, session=login.session),
+        token=None
+        if token is None
+        else TokenEndpoint(url=token.url, encoding=token.encoding, send=token.send),
+        login=None if login is None else Login(url=login.url, session=login.session),
     )
 
 
@@ -225,7 +227,7 @@ def _limits(found: Mapping[str, schema.LimitKeys], faults: Faults) -> Iterator[L
 
 def scopes(per: Iterable[str]) -> tuple[tuple[ScopeKind, ...], ...]:
     """Return `credential+ip` as its kinds."""
-    return tuple(tuple(each.split("+")) for each in per)  # type: ignore[misc]
+    return tuple(cast("tuple[ScopeKind, ...]", tuple(each.split("+"))) for each in per)
 
 
 def check_limit(limit: Limit, path: Path, faults: Faults) -> None:

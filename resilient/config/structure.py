@@ -6,9 +6,10 @@ structured again, so that all faults of a file come at once.
 
 import copy
 import difflib
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
@@ -38,7 +39,7 @@ class Mismatch(ValueError):
         super().__init__(f"found {show(found)}, expected {expected}")
 
 
-class Known(Exception):  # noqa: N818 - no error: the fault is on the list already
+class Known(Exception):
     """A value in whose place a fault was found before."""
 
 
@@ -97,7 +98,7 @@ def _cut(data: Any, path: Path) -> bool:
         data.pop(path[-1], None)
     elif isinstance(data, list):
         # A list keeps its length, so that the indexes of later faults still hold.
-        data[path[-1]] = Misplaced()  # type: ignore[call-overload]
+        data[int(path[-1])] = Misplaced()
     return True
 
 
@@ -148,7 +149,7 @@ def _converter() -> Converter:
         if isinstance(kind, type):  # cattrs has hooks of its own for these, which coerce
             converter.register_structure_hook(kind, _guarded(hook))
         else:
-            converter.register_structure_hook_func(lambda k, kind=kind: k is kind, _guarded(hook))
+            converter.register_structure_hook_func(partial(operator.is_, kind), _guarded(hook))
     return converter
 
 
@@ -170,8 +171,10 @@ def _guarded(hook: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _class(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
-    renames = {"in_": override(rename="in")} if kind is schema.FieldKeys else {}
-    inner = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **renames)
+    renames: dict[str, Any] = (
+        {"in_": override(rename="in")} if kind is schema.FieldKeys else {}
+    )
+    inner = make_dict_structure_fn(kind, converter, **renames)
     optional = {f.name.rstrip("_") for f in attrs.fields(kind) if f.default is not attrs.NOTHING}
     shorthand = next((key for cls, key in _SHORTHAND.items() if issubclass(kind, cls)), None)
 
@@ -278,7 +281,7 @@ def _integer(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
-    found = units.number(value) if isinstance(value, Plain) else value
+    found: Any = units.number(value) if isinstance(value, Plain) else value
     if type(found) not in (int, float) or not units.is_finite(found):
         raise Mismatch(value, "a number")
     return float(found)

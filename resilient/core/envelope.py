@@ -92,7 +92,7 @@ def _json(text: str) -> Any:
 
 
 def _xml(text: str) -> Any:
-    from xml.etree.ElementTree import ParseError  # noqa: PLC0415, S405 - only for XML catalogs
+    from xml.etree.ElementTree import ParseError  # noqa: PLC0415 - only for XML catalogs
 
     from defusedxml import DefusedXmlException  # noqa: PLC0415
     from defusedxml.ElementTree import fromstring  # noqa: PLC0415

@@ -26,11 +26,9 @@ def is_safe(*, sent: bool | None, processed: bool | None, idempotent: bool) -> b
     return sent is False or processed is False or idempotent
 
 
-def is_replayable(*, size: int | None, consumed: bool, empty: bool) -> bool:
+def is_replayable(*, size: int | None, consumed: bool) -> bool:
     """Tell whether a body can be sent again, byte for byte.
 
     A body of unknown size is a stream: aiohttp sends it once, and then, silently, nothing.
     """
-    return empty or (size is not None and not consumed)
-
-
+    return size is not None and not consumed

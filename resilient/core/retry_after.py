@@ -39,9 +39,9 @@ def _timestamp(parts: dict[str, str], now: float) -> float | None:
             this = datetime.fromtimestamp(now, UTC).year
             year += this - this % 100
             year -= 100 if year > this + 50 else 0
-        clock = (int(parts[key]) for key in ("hour", "minute"))
-        leap = min(int(parts["second"]), 59)  # :60 is a leap second, and datetime has none
-        return datetime(year, month, int(parts["day"]), *clock, leap, tzinfo=UTC).timestamp()
+        day, hour, minute = (int(parts[key]) for key in ("day", "hour", "minute"))
+        second = min(int(parts["second"]), 59)  # :60 is a leap second, and datetime has none
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
     except (ValueError, OverflowError):
         return None
 

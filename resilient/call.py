@@ -1,0 +1,542 @@
+"""One call: the way of a request, and the only place that awaits the handler.
+
+    ready → admit → sign → send → read → classify → decide → act
+
+A wait holds no connection, no token and no lock. Every path that leaves while a response is
+held lets go of it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any, NoReturn, assert_never
+from weakref import WeakKeyDictionary
+
+import aiohttp
+import attrs
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+
+from resilient import hops, raising, reading
+from resilient.catalog import Endpoint
+from resilient.clock import Clock, new_id
+from resilient.core.classify import classify
+from resilient.core.decide import decide, decide_no_answer, marks
+from resilient.core.redact import url as redacted
+from resilient.core.replay import is_idempotent
+from resilient.credentials import (
+    Calls,
+    CannotSign,
+    CredentialRefused,
+    CredentialUnavailable,
+    Keyring,
+    Signature,
+    place,
+)
+from resilient.errors import NotSent, ResilientError
+from resilient.events import Listener
+from resilient.model import (
+    Attempt,
+    Block,
+    Failure,
+    NoAnswer,
+    Raise,
+    Refresh,
+    Resend,
+    Skipped,
+    Verdict,
+)
+from resilient.options import Options, using
+from resilient.report import Report, about
+from resilient.serving import Serving
+from resilient.state.admission import Admission, Changed, Delay, Grant, Refused
+from resilient.state.lane import Lane
+from resilient.state.memory import Names
+
+FILE_SETTLES = 0.1
+"""Seconds before a body that is no bytes goes again: the last attempt may still read it."""
+
+ELSEWHERE = "other"
+"""What the endpoint scope is called where no template matches."""
+
+_renewing: ContextVar[tuple[str, str] | None] = ContextVar("resilient_renewing", default=None)
+_failures: "WeakKeyDictionary[ClientResponse, Failure]" = WeakKeyDictionary()
+
+
+def failure_of(response: ClientResponse) -> Failure | None:
+    """Return the failure of a response that was handed back instead of raised, or None."""
+    return _failures.get(response)
+
+
+@attrs.frozen
+class Lost:
+    """An attempt that was not answered, and the exception that said so."""
+
+    failure: NoAnswer
+    error: BaseException
+
+
+@attrs.define(eq=False, kw_only=True)
+class Call:
+    """One run of the middleware chain: one or more attempts.
+
+    Attributes:
+        sends: How often it was sent, redirect hops before this one included.
+        resends: How often of these because an attempt failed.
+        refreshed: Whether its credential was renewed for it.
+        waited: Seconds in queues and back-offs.
+    """
+
+    serving: Serving
+    admission: Admission
+    listeners: tuple[Listener, ...]
+    clock: Clock
+    unmapped: set[tuple[str, str]]
+    options: Options
+    request: ClientRequest
+    handler: ClientHandlerType
+    hop: hops.Hop | None = None
+
+    started: float = attrs.field(init=False)
+    deadline: float = attrs.field(init=False)
+    endpoint: Endpoint | None = attrs.field(init=False)
+    report: Report = attrs.field(init=False)
+    credential: str = attrs.field(init=False)
+    signs: bool = attrs.field(init=False)
+    renews: bool = attrs.field(init=False)
+    keyring: Keyring | None = attrs.field(default=None, init=False)
+    plan: place.Plan | None = attrs.field(default=None, init=False)
+    sends: int = attrs.field(default=0, init=False)
+    resends: int = attrs.field(default=0, init=False)
+    refreshed: bool = attrs.field(default=False, init=False)
+    waited: float = attrs.field(default=0.0, init=False)
+    generation: int = attrs.field(default=0, init=False)
+    _last: "Callable[[datetime | None], ResilientError] | None" = attrs.field(
+        default=None, init=False
+    )
+    _last_answer: reading.Answer | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.started = self.clock.now()
+        self.endpoint = self.serving.endpoint(self.request)
+        service, renewing = self.serving.service, _renewing.get()
+        self.renews = renewing is not None and renewing[0] == service.name
+        if self.renews and renewing is not None:
+            self.credential, self.signs = renewing[1], False
+        else:
+            self.credential, self.signs = self.serving.name(self.request, self.options)
+        ends = [self.started + service.timeout, self.options.deadline, self.started + self._total()]
+        call = new_id()
+        if self.hop is not None and self.hop.continues(self.request):
+            call, self.sends, self.resends = self.hop.call, self.hop.sends, self.hop.resends
+            ends.append(self.hop.deadline)
+        self.deadline = min(ends)
+        self.report = Report(
+            self.listeners, self.clock, self._common(call), self._shown_url, self.started
+        )
+
+    def _common(self, call: str) -> dict[str, Any]:
+        return {
+            "service": self.serving.service.name,
+            "catalog": self.serving.service.catalog.name,
+            "credential": self.credential,
+            "call": call,
+            "method": self.request.method,
+            "endpoint": self.endpoint and self.endpoint.name,
+        }
+
+    def _total(self) -> float:
+        """Return aiohttp's own total; before 3.15 a request's own one cannot be seen."""
+        timeout = getattr(self.request, "timeout", None) or self.request.session.timeout
+        return float("inf") if timeout.total is None else float(timeout.total)
+
+    def _shown_url(self) -> str:
+        return redacted(str(self.request.original_url), self.serving.secret_names)
+
+    # The way of a request.
+
+    async def run(self) -> ClientResponse:
+        """Send until the call has one outcome."""
+        try:
+            return await self._attempts()
+        finally:
+            if self.plan is not None:
+                await place.restore(self.plan, self.request)
+
+    async def _attempts(self) -> ClientResponse:
+        if self.signs:
+            await self._prepare()
+        while True:
+            signature = await self._ready()
+            grant = await self._admit()
+            if not await self._sign(signature, grant):
+                continue
+            outcome = await self._send(grant)
+            if isinstance(outcome, Lost):
+                await self._after_no_answer(outcome)
+            elif (response := await self._after_answer(outcome, grant)) is not None:
+                return response
+
+    async def _prepare(self) -> None:
+        rule, request = self.serving.rule, self.request
+        if rule is None or not self.serving.may_sign(request.url) or self._downgraded():
+            self.report("resilient.config_warning", reason=(
+                "the credential is not sent over plain http: name the host under 'hosts'"
+            ))
+            self.signs = False
+            return
+        try:
+            self.keyring = await self.serving.keyring(self.credential, self.started)
+            self.plan = await place.plan(request, rule)
+        except CannotSign as error:
+            raise self._unsent(str(error)) from error
+
+    def _downgraded(self) -> bool:
+        return self.hop is not None and self.hop.leaves(self.request)
+
+    async def _ready(self) -> Signature | None:
+        if self.keyring is None:
+            return None
+        current = self.keyring.current
+        if current is not None and not self.keyring.busy:
+            return current
+        found: Signature = await self._with_credential(self.keyring.ready)
+        return found
+
+    async def _with_credential(self, work: Callable[[Calls], Any]) -> Any:
+        """Wait for a load or a renewal: the calls that it makes are none of the caller's."""
+        limit = asyncio.timeout_at(self._deadline_at())
+        try:
+            async with limit:
+                with using(_renewing, (self.serving.service.name, self.credential)):
+                    return await work(self._calls())
+        except CredentialRefused as error:
+            self._fail(self._refused_credential(error), error)
+        except CannotSign as error:
+            self._fail(self._unsent(str(error)), error)
+        except CredentialUnavailable as error:
+            self._fail(self._unsent(str(error)), error)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            refusal = Refused("deadline", None)
+            self._fail(self._not_sent(refusal), error)
+
+    def _deadline_at(self) -> float | None:
+        return None if self.deadline == float("inf") else self.deadline
+
+    def _calls(self) -> Calls:
+        return Calls(
+            rule=self.serving.rule,
+            http=self.request.session,
+            origin=self.request.url.origin(),
+            allowed=self.serving.may_sign,
+        )
+
+    async def _admit(self) -> Grant:
+        began, timer = self.clock.now(), None
+        report_wait = self.serving.service.report_wait
+
+        def on_delay(delay: Delay) -> None:
+            nonlocal timer
+            if delay.seconds is None:
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(report_wait, self.report.delayed, delay, self.sends + 1)
+            elif delay.seconds >= report_wait:
+                self.report.delayed(delay, self.sends + 1)
+
+        try:
+            return await self.admission.admit(
+                self.lane(), self.options.cost, self.deadline, on_delay
+            )
+        except Refused as refusal:
+            self._fail(self._not_sent(refusal), None)
+        finally:
+            self.waited += self.clock.now() - began
+            if timer is not None:
+                timer.cancel()
+
+    def lane(self) -> Lane:
+        """Return the queue for the call's scopes."""
+        url = self.request.url
+        names = Names(
+            credential=self.credential,
+            ip=self.serving.egress,
+            host=f"{url.host}:{url.port}",
+            endpoint=self.endpoint.name if self.endpoint else ELSEWHERE,
+        )
+        return self.admission.memory.lane(
+            self.serving.service,
+            names,
+            self.request.session.connector,
+            urgent=self.renews,
+            now=self.started,
+        )
+
+    async def _sign(self, signature: Signature | None, grant: Grant) -> bool:
+        """Put the credential on; False if it went stale in the queue. It never suspends."""
+        if signature is None or self.plan is None or self.keyring is None:
+            return True
+        try:
+            if self.keyring.busy or self.keyring.current != signature:
+                grant.cancel()
+                return False
+            await place.apply(self.plan, self.request, signature.values)
+        except CannotSign as error:
+            grant.cancel()
+            raise self._unsent(str(error)) from error
+        except BaseException:
+            grant.cancel()
+            raise
+        self.generation = signature.generation
+        return True
+
+    async def _send(self, grant: Grant) -> "reading.Answer | Lost":
+        self.sends += 1
+        end = min(self.clock.now() + self.serving.service.attempt_timeout, self.deadline)
+        limit = asyncio.timeout_at(end)
+        try:
+            async with limit:
+                response = await self.handler(self.request)
+        except (aiohttp.ClientError, OSError) as error:
+            ours = limit.expired()
+            if type(error) is TimeoutError and not ours:
+                # aiohttp's own total is spent, and every further attempt would be sent in vain.
+                grant.lost()
+                raise
+            lost = Lost(reading.no_answer(error, timeout=ours), error)
+            (grant.unsent if lost.failure.sent is False else grant.lost)()
+            return lost
+        except BaseException:
+            grant.unsent()
+            raise
+        return await self._read(response, grant)
+
+    async def _read(self, response: ClientResponse, grant: Grant) -> reading.Answer:
+        if response.connection is None:
+            grant.disconnected()
+        else:
+            response.connection.add_callback(grant.disconnected)
+        longest = min(reading.LONGEST, max(0.0, self.deadline - self.clock.now()))
+        try:
+            return await reading.read(response, self.serving.service.catalog, longest)
+        except BaseException:
+            # Its head is an answer: what the status says is recorded all the same.
+            self.judge(reading.Answer(response), grant)
+            raise
+
+    # What follows from an attempt.
+
+    def judge(
+        self, answer: reading.Answer, grant: Grant
+    ) -> tuple[Failure | None, list[Changed]]:
+        """Recognise what an answer reports, and record it on every scope found."""
+        service = self.serving.service
+        failure = self.recognised(answer)
+        if failure is None:
+            return None, grant.answered((), self._latch())
+        u = self.clock.chance()
+        found = marks(failure, service.catalog, service.policies, u)
+        return failure, grant.answered(found, self._latch())
+
+    def recognised(self, answer: reading.Answer) -> Failure | None:
+        """Return the failure that an answer reports, or None."""
+        service = self.serving.service
+        name = self.endpoint.name if self.endpoint else None
+        seen = reading.exchange(answer, self.request.method, name)
+        return classify(
+            seen, service.catalog, service.generic, service.policies, now=self.clock.wall()
+        )
+
+    def _latch(self) -> Block:
+        cool = self.serving.service.policies["block_warning"].cool_down
+        base, cap = (None, 0.0) if cool is None else (cool.base, cool.cap)
+        return Block(scope="credential", base=base, cap=cap)
+
+    async def _after_answer(
+        self, answer: reading.Answer, grant: Grant
+    ) -> ClientResponse | None:
+        failure, changes = self.judge(answer, grant)
+        if failure is None:
+            self.report.changed(changes, self.sends, "")
+            return self._succeeded(answer.response)
+        verdict = self.verdict(failure)
+        self.tell(failure, verdict, changes)
+        pause = max((each.seconds for each in changes), default=0.0)
+        self._remember(failure, verdict, answer, pause)
+        match verdict:
+            case Raise():
+                return self._give_up(verdict.wait if verdict.wait is not None else pause)
+            case Resend():
+                self._discard(answer)
+                await self._resend(max(verdict.delay, 0.0), announced=max(verdict.delay, pause))
+            case Refresh():
+                self._discard(answer)
+                await self._renew()
+            case _ as never:
+                assert_never(never)
+        return None
+
+    def verdict(self, failure: Failure) -> Verdict:
+        """Say what to do about an answer that is an error."""
+        if self.renews:
+            return Raise(wait=failure.retry_after)
+        policy = self.serving.service.policies[failure.entry.policy]
+        return decide(failure, policy, self.attempt(), self.clock.chance())
+
+    def attempt(self) -> Attempt:
+        """Return what is known of the call at this attempt."""
+        said = self.endpoint.idempotent if self.endpoint else None
+        service_says = self.serving.service.idempotent.get(
+            self.endpoint.name if self.endpoint else ""
+        )
+        ring = self.keyring
+        return Attempt(
+            number=1 + self.resends,
+            idempotent=is_idempotent(
+                self.request.method, self.options.idempotent, service_says, said
+            ),
+            replayable=reading.is_replayable(self.request),
+            refreshable=ring is not None and ring.credential.refreshable,
+            refreshed=self.refreshed,
+            remaining=self.deadline - self.clock.now(),
+        )
+
+    def tell(self, failure: Failure, verdict: Verdict, changes: list[Changed]) -> None:
+        """Report what an answer said, and what has become of the scopes."""
+        skipped = verdict.skipped if isinstance(verdict, Raise) else None
+        self.report.unmapped(failure, self.unmapped)
+        self.report.failed(failure, self.sends, skipped, failure.retry_after)
+        self.report.changed(changes, self.sends, failure.code or failure.entry.name)
+
+    def _remember(
+        self, failure: Failure, verdict: Verdict, answer: reading.Answer, pause: float
+    ) -> None:
+        skipped = verdict.skipped if isinstance(verdict, Raise) else None
+        action = self.serving.service.policies[failure.entry.policy].action
+        headers, body = tuple(answer.response.headers.items()), answer.body
+        _failures[answer.response] = failure
+        self._last_answer = answer
+
+        def error(retry_at: datetime | None) -> ResilientError:
+            return raising.api_error(
+                failure, action, self._subject(), skipped=skipped, retry_at=retry_at,
+                headers=headers, body=body,
+            )
+
+        self._last = error
+
+    def _give_up(self, wait: float) -> ClientResponse:
+        """Return the last answer, if the caller wants it so, else raise what it means."""
+        answer, last = self._last_answer, self._last
+        if answer is None or last is None:
+            raise AssertionError("nothing was answered")  # pragma: no cover
+        if self._returns() and not self.renews:
+            self.report("resilient.call_failed", attempt=self.sends, waited=self.waited,
+                        **about(_failures[answer.response]))
+            return answer.response
+        self._discard(answer)
+        self._fail(last(self._when(wait)), None)
+
+    def _returns(self) -> bool:
+        return (self.options.on_error or self.serving.service.on_error) == "return"
+
+    def _when(self, wait: float | None) -> datetime | None:
+        return self.clock.at(wait) if wait and wait != float("inf") else None
+
+    async def _after_no_answer(self, lost: Lost) -> None:
+        policy = self.serving.service.policies["retry"]
+        verdict: Verdict = Raise()
+        if not self.renews:
+            verdict = decide_no_answer(lost.failure, policy, self.attempt(), self.clock.chance())
+        skipped: Skipped | None = verdict.skipped if isinstance(verdict, Raise) else None
+        self.report.no_answer(lost.failure, self.sends, skipped)
+
+        def error(_: datetime | None) -> ResilientError:
+            return raising.transport_error(lost.failure, self._subject(), skipped)
+
+        self._last, self._last_answer = error, None
+        if not isinstance(verdict, Resend):
+            self._fail(error(None), lost.error)
+        await self._resend(verdict.delay, announced=verdict.delay)
+
+    def _discard(self, answer: reading.Answer) -> None:
+        reading.keep_cookies(self.request, answer.response)
+        reading.free(answer)
+
+    async def _resend(self, delay: float, *, announced: float) -> None:
+        self.resends += 1
+        self.report("resilient.retry_scheduled", attempt=self.sends, delay=announced,
+                    retry_at=self.report.at(announced))
+        settles = 0.0 if reading.is_bytes(self.request) else FILE_SETTLES
+        if max(delay, settles):
+            await self.clock.sleep(max(delay, settles))
+            self.waited += max(delay, settles)
+        reading.ready_again(self.request)
+
+    async def _renew(self) -> None:
+        ring, generation = self.keyring, self.generation
+        if ring is None:
+            raise AssertionError("there is nothing to renew")  # pragma: no cover
+        self.refreshed = True
+        before = ring.current
+        await self._with_credential(lambda calls: ring.renew(generation, calls))
+        if ring.current is not None and before is not None and ring.current != before:
+            self.report("resilient.reauthenticated", attempt=self.sends)
+        reading.ready_again(self.request)
+
+    def _succeeded(self, response: ClientResponse) -> ClientResponse:
+        failed_before = self._last is not None
+        if failed_before:
+            self.report("resilient.call_recovered", attempt=self.sends, waited=self.waited,
+                        status=response.status)
+        leads = hops.target(self.request, response)
+        if leads is not None:
+            hops.leave(hops.Hop(
+                target=leads,
+                session=self.request.session,
+                serving=self.serving,
+                was_secure=self.request.url.scheme == "https",
+                call=self.report.common["call"],
+                deadline=self.deadline,
+                sends=self.sends,
+                resends=self.resends,
+                at=self.clock.now(),
+            ))
+        return response
+
+    # What is raised.
+
+    def _subject(self) -> raising.Subject:
+        return raising.Subject(
+            service=self.serving.service.name,
+            method=self.request.method,
+            url=self._shown_url(),
+            attempts=self.sends,
+        )
+
+    def _not_sent(self, refusal: Refused) -> ResilientError:
+        """Return the last failure if there is one: it says more than that a wait did not fit."""
+        when = self._when(refusal.wait)
+        if self._last is not None:
+            return self._last(when)
+        return raising.not_sent(refusal, self._subject(), when)
+
+    def _unsent(self, reason: str) -> NotSent:
+        return NotSent(
+            f"{self.serving.service.name}: {reason} [{self._subject()}]",
+            service=self.serving.service.name,
+            attempts=self.sends,
+        )
+
+    def _refused_credential(self, error: CredentialRefused) -> ResilientError:
+        if self._last is not None:
+            return self._last(None)
+        return raising.dead_credential(str(error), error.cause, self._subject(),
+                                       self.serving.service.catalog.name)
+
+    def _fail(self, error: ResilientError, cause: BaseException | None) -> NoReturn:
+        """Say that the call failed, and raise."""
+        self.report("resilient.call_failed", attempt=self.sends or None, waited=self.waited,
+                    **raising.keys(error))
+        raise error from cause

@@ -1,0 +1,1 @@
+"""The command line: `resilient explain`, `check`, `catalogs`, `emulate`, `drill`."""

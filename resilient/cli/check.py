@@ -1,0 +1,137 @@
+"""`resilient check`: is this configuration, catalog or policy file right, and how fast is it?"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from resilient.catalog import Limit
+from resilient.cli.catalogs import documented
+from resilient.cli.terminal import in_words, list_faults, refuse, show, show_table
+from resilient.config.build import load, load_policies
+from resilient.config.build_catalog import load_catalog, read_file
+from resilient.config.service import Service
+from resilient.config.structure import did_you_mean
+from resilient.config.yaml_source import read
+from resilient.core.pacing import Quota, pace, time_for
+from resilient.errors import ConfigError, Fault
+from resilient.policy import Backoff, Policy
+
+Kind = Literal["services", "catalog", "policies"]
+KINDS: tuple[Kind, ...] = ("services", "catalog", "policies")
+"""The key that tells what a file is: a configuration, a catalog, a policy set."""
+
+Row = tuple[str, ...]
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A configuration, a catalog, or a policy set.")],
+) -> None:
+    """Check a file; say how fast its limits let calls go."""
+    try:
+        kind = _kind(file)
+        if kind == "services":
+            _show_config(file)
+        elif kind == "catalog":
+            _show_catalog(file)
+        else:
+            _show_policies(load_policies(file))
+    except ConfigError as error:
+        if not error.faults:
+            refuse(str(error))
+        list_faults(error)
+        raise typer.Exit(1) from error
+
+
+def _kind(file: Path) -> Kind:
+    """Tell what a file is by its keys, misspelt ones included.
+
+    Raises:
+        ConfigError: It cannot be read, or is none of the three.
+    """
+    document = read(read_file(file), str(file))
+    keys = list(document.data) if isinstance(document.data, Mapping) else []
+    exact = [kind for kind in KINDS if kind in keys]
+    near = [kind for kind in KINDS if did_you_mean(kind, keys, 0.75)]
+    if exact or near:
+        return (exact or near)[0]
+    problem = ("found none of the keys 'services' (a configuration), 'catalog' (a catalog), "
+               "'policies' (a policy set)")
+    raise ConfigError(document.faults or [Fault(document.place(()), problem)])
+
+
+def _show_config(file: Path) -> None:
+    services = load(file).services
+    show(f"{file}: right, {_count(len(services), 'service')}", style="bold")
+    for each in services:
+        share = "" if each.share == 1 else f", {each.share} of every limit"
+        show(f"  {each.name}: catalog {each.catalog.name}, revision {each.catalog.revision}, "
+             f"{each.mode}, {', '.join(each.hosts)}{share}")
+    _show_limits(row for each in services for row in _service_rows(each))
+
+
+def _service_rows(service: Service) -> Iterator[Row]:
+    for limit in service.catalog.limits:
+        yield from ((service.name, *row) for row in _rows(limit, service.share))
+
+
+def _show_catalog(file: Path) -> None:
+    catalog = load_catalog(file)
+    show(f"{file}: right, the catalog {catalog.name!r}, revision {catalog.revision}, "
+         f"{_count(len(catalog.entries), 'error')}", style="bold")
+    rows = (row for each in catalog.limits for row in _rows(each, Fraction(1)))
+    _show_limits((catalog.name, *row) for row in rows)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _rows(limit: Limit, share: Fraction) -> Iterator[Row]:
+    """Yield a row for each scope of a limit: all of them have to let a call through."""
+    kept = pace(limit, share)
+    if isinstance(kept, Quota):
+        burst, rate = kept.calls, f"{kept.calls} in any {in_words(kept.period)}"
+    else:
+        burst, rate = kept.capacity, f"{kept.rate:.4g}/s"
+    for kinds in limit.per:
+        yield (
+            limit.name, "+".join(kinds), limit.endpoint or "all calls", documented(limit),
+            str(burst), rate, in_words(time_for(kept, 10)), in_words(time_for(kept, 100)),
+        )
+
+
+def _show_limits(rows: Iterable[Row]) -> None:
+    found = list(rows)
+    if not found:
+        show("no limits: calls are not paced")
+        return
+    headers = ("service", "limit", "per", "endpoint", "documented", "burst", "steady rate",
+               "first 10", "first 100")
+    show_table(headers, found)
+
+
+def _show_policies(policies: Mapping[str, Policy]) -> None:
+    show(f"right, {len(policies)} policies with those of 'default'", style="bold")
+    rows = [
+        (
+            each.name,
+            each.action,
+            str(each.attempts),
+            _range(each.delay) if each.action in ("retry", "back_off") else "",
+            in_words(each.max_wait) if each.action in ("retry", "back_off") else "",
+            _cool_down(each) if each.action == "block_warning" else "",
+        )
+        for each in policies.values()
+    ]
+    show_table(("policy", "action", "attempts", "delay", "max_wait", "cool_down"), rows)
+
+
+def _range(delay: Backoff) -> str:
+    return f"{in_words(delay.base)} to {in_words(delay.cap)}"
+
+
+def _cool_down(policy: Policy) -> str:
+    return "manual" if policy.cool_down is None else _range(policy.cool_down)

@@ -1,0 +1,93 @@
+"""A checked configuration, as values: what the middleware needs to know of each service."""
+
+import os
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from resilient.catalog import Catalog
+from resilient.errors import ConfigError
+from resilient.policy import Policies
+
+Mode = Literal["enforce", "observe", "off"]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+
+
+@attrs.frozen(kw_only=True)
+class Secret:
+    """Where a service's credential is written: never the credential itself."""
+
+    env: str | None = None
+    file: str | None = None
+
+    def read(self) -> str:
+        """Return the text.
+
+        Raises:
+            ConfigError: It is not there, or empty.
+        """
+        if self.env is not None:
+            text, place = os.environ.get(self.env, ""), f"the environment variable {self.env}"
+        else:
+            text, place = _text(Path(self.file or "")), str(self.file)
+        if not text.strip():
+            raise ConfigError(f"{place} holds no credential")
+        return text.strip()
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """One API as the user configured it: the catalog with what was overridden in it.
+
+    Attributes:
+        hosts: Which requests are this service's.
+        own_hosts: Whether the user named them: then plain http may carry the credential.
+        generic: The catalog that stands behind.
+        idempotent: What the user says of endpoints, by name.
+        share: This process's part of every limit.
+        timeout: Seconds of a whole call, waits included.
+        attempt_timeout: Seconds of one attempt, up to the response's headers.
+        report_wait: Seconds of waiting from which on it is reported.
+        egress: What the `ip` scope is called.
+    """
+
+    name: str
+    catalog: Catalog
+    generic: Catalog = attrs.field(repr=False)
+    policies: Policies = attrs.field(repr=False)
+    mode: Mode = "enforce"
+    hosts: tuple[str, ...]
+    own_hosts: bool = False
+    secret: Secret | None = None
+    credential_from: Literal["host"] | None = None
+    idempotent: Mapping[str, bool] = attrs.field(factory=dict)
+    share: Fraction = Fraction(1)
+    timeout: float = 300.0
+    attempt_timeout: float = 60.0
+    on_error: Literal["raise", "return"] = "raise"
+    max_queue: int = 10000
+    report_wait: float = 1.0
+    egress: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """A checked configuration."""
+
+    services: tuple[Service, ...]
+
+    def __getitem__(self, name: str) -> Service:
+        for service in self.services:
+            if service.name == name:
+                return service
+        known = [service.name for service in self.services]
+        raise ConfigError(f"there is no service {name!r}; there are {', '.join(known) or 'none'}")

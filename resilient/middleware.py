@@ -1,0 +1,251 @@
+"""The middleware: which calls are ours, and what an operator can see and do."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import attrs
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+
+from resilient import hops
+from resilient.call import Call
+from resilient.clock import Clock
+from resilient.config import load
+from resilient.config.service import Config, Mode
+from resilient.core.pacing import Bucket, pace
+from resilient.core.redact import url as redacted
+from resilient.credentials import place
+from resilient.errors import ConfigError, NotSent
+from resilient.events import Event, Listener, tell
+from resilient.log import Log
+from resilient.model import Scope
+from resilient.observe import observe
+from resilient.options import current
+from resilient.serving import Credentials, Directory, Serving
+from resilient.state.admission import Admission
+from resilient.state.scope import ScopeState
+
+
+@attrs.frozen(kw_only=True)
+class ScopeReport:
+    """What a scope is doing at the moment. Times are aware UTC.
+
+    Attributes:
+        service: The service.
+        scope: Its name, as `kind:name`.
+        waiting: Calls that wait for it.
+        in_flight: Calls that were sent and not answered yet.
+        paused_until: Nothing goes before; None: it is not paused.
+        blocked_since: When it was latched; None: it is not.
+        blocked_until: When a probe may go; None while blocked: when somebody releases it.
+        reason: Why it is blocked.
+        refusals: How many refusals in a row were heard.
+        rates: Calls a second that its limits allow, by their names.
+    """
+
+    service: str
+    scope: str
+    waiting: int
+    in_flight: int
+    paused_until: datetime | None
+    blocked_since: datetime | None
+    blocked_until: datetime | None
+    reason: str | None
+    refusals: int
+    rates: Mapping[str, float]
+
+
+class Middleware:
+    """An aiohttp client middleware that applies a configuration.
+
+    One object may serve many sessions, and all of them share its limits, pauses, blocks and
+    credentials. It works in one event loop at a time.
+
+    Attributes:
+        config: The checked configuration.
+    """
+
+    def __init__(
+        self,
+        config: Config | str | Path | Mapping[str, Any],
+        *,
+        credentials: Mapping[str, Credentials] | None = None,
+        listeners: Sequence[Listener] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        """Make a middleware.
+
+        Args:
+            config: What `resilient.load` returned, or what it would take.
+            credentials: What signs the calls, by service.
+            listeners: Are told every event.
+            clock: Time and chance, for tests.
+
+        Raises:
+            ConfigError: The configuration or a credential is wrong.
+        """
+        self.config = _with_mode(_loaded(config), os.environ.get("RESILIENT_MODE"))
+        self._directory = Directory.of(self.config, credentials or {})
+        self._clock = clock or Clock()
+        self._listeners: tuple[Listener, ...] = (*listeners, Log(self._clock.now))
+        self._admission = Admission(self._clock.now)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unmapped: set[tuple[str, str]] = set()
+
+    async def __call__(
+        self, request: ClientRequest, handler: ClientHandlerType
+    ) -> ClientResponse:
+        """Send a request the resilient way; one that is no service's is sent as it is."""
+        hop = hops.take(request, self._clock.now())
+        if hop is not None and hop.leaves(request):
+            _disarm(request, hop)
+        options = current()
+        serving = self._directory.find(request.url, options)
+        if serving is None or serving.service.mode == "off":
+            return await handler(request)
+        self._begin(serving, request)
+        call = Call(
+            serving=serving,
+            admission=self._admission,
+            listeners=self._listeners,
+            clock=self._clock,
+            unmapped=self._unmapped,
+            options=options,
+            request=request,
+            handler=handler,
+            hop=hop if hop is not None and hop.serving is serving else None,
+        )
+        return await (observe(call) if serving.service.mode == "observe" else call.run())
+
+    def __repr__(self) -> str:
+        names = ", ".join(service.name for service in self.config.services)
+        return f"<resilient.Middleware for {names or 'no service'}>"
+
+    def _begin(self, serving: Serving, request: ClientRequest) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None and not self._loop.is_closed():
+                raise ConfigError("this Middleware works in another event loop already: its "
+                                  "limits hold for one loop, so make one for each")
+            self._loop = loop
+        if not serving.started:
+            serving.started = True
+            self._say_started(serving)
+            self._warn_of_total(serving, request)
+
+    def _say_started(self, serving: Serving) -> None:
+        service = serving.service
+        limits = {limit.name: _shown(pace(limit, service.share)) for limit in service.catalog.limits}
+        reason = "what was spent before the start is unknown: the first call goes alone"
+        tell(Event(name="resilient.started", service=service.name, catalog=service.catalog.name,
+                   reason=reason if limits else None,
+                   mode=None if service.mode == "enforce" else service.mode,
+                   detail={"store": "memory", "share": str(service.share), "limits": limits}),
+             self._listeners)
+
+    def _warn_of_total(self, serving: Serving, request: ClientRequest) -> None:
+        total = request.session.timeout.total
+        waits = {p.name: p.max_wait for p in serving.service.policies.values()
+                 if p.action in ("retry", "back_off")}
+        over = sorted(name for name, wait in waits.items() if total is not None and wait > total)
+        if over:
+            tell(Event(name="resilient.config_warning", service=serving.service.name,
+                       reason=f"the session's total of {total:g}s ends a call before max_wait "
+                              f"of {', '.join(over)} does"),
+                 self._listeners)
+
+    def state(self) -> dict[str, ScopeReport]:
+        """Return what every scope in use is doing, by `service/kind:name`."""
+        now = self._admission.now()
+        scopes = self._admission.memory.scopes
+        return {
+            f"{scope.service}/{scope}": self._scope_report(scope, gate.state, now)
+            for scope, gate in scopes.items()
+        }
+
+    def _scope_report(self, scope: Scope, state: ScopeState, now: float) -> ScopeReport:
+        blocked = state.blocked
+        return ScopeReport(
+            service=scope.service,
+            scope=str(scope),
+            waiting=state.waiting,
+            in_flight=state.in_flight,
+            paused_until=self._clock.at(state.paused_until - now)
+            if state.paused_until > now else None,
+            blocked_since=self._clock.at(blocked.since - now) if blocked else None,
+            blocked_until=self._clock.at(blocked.until - now)
+            if blocked and blocked.until != float("inf") else None,
+            reason=blocked.reason if blocked else None,
+            refusals=len(state.refusals),
+            rates=self._admission.memory.rates(state),
+        )
+
+    async def release(self, service: str, *, credential: str | None = None) -> list[str]:
+        """Lift the pauses and blocks of a service, or of one credential of it.
+
+        The first call that follows goes alone, as a probe.
+
+        Returns:
+            The scopes that were released.
+
+        Raises:
+            ConfigError: There is no such service.
+        """
+        self.config[service]
+
+        def wanted(scope: Scope) -> bool:
+            mine = scope.kind == "credential" and scope.name == credential
+            within = scope.kind == "endpoint" and scope.name.endswith(f"@{credential}")
+            return scope.service == service and (credential is None or mine or within)
+
+        changes = self._admission.release(wanted)
+        for each in changes:
+            tell(Event(name="resilient.scope_released", service=service, scope=str(each.scope),
+                       reason=each.reason), self._listeners)
+        return [str(each.scope) for each in changes]
+
+    async def aclose(self) -> None:
+        """End it: whoever waits raises `NotSent`, and so does whoever comes."""
+        self._admission.close()
+        for serving in self._directory:
+            await serving.aclose()
+
+
+def _disarm(request: ClientRequest, hop: hops.Hop) -> None:
+    """Take credentials off a redirect that leads away, also those that the caller put there."""
+    rule = hop.serving.rule
+    if rule is None or not place.strip(request, rule):
+        return
+    service = hop.serving.service.name
+    shown = redacted(str(request.url), hop.serving.secret_names)
+    raise NotSent(
+        f"{service}: the API redirects to another origin, and the body may carry the "
+        f"credential: not sent there. [{request.method} {shown}]",
+        service=service,
+        attempts=hop.sends,
+    )
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, Bucket):
+        return f"{found.capacity} at once, {found.rate:.6g}/s"
+    return f"{getattr(found, 'calls', '?')} in {getattr(found, 'period', 0):g}s"
+
+
+def _loaded(config: Config | str | Path | Mapping[str, Any]) -> Config:
+    if isinstance(config, Config):
+        return config
+    return load(config)
+
+
+def _with_mode(config: Config, mode: str | None) -> Config:
+    if not mode:
+        return config
+    if mode not in get_args(Mode):
+        raise ConfigError(f"RESILIENT_MODE is {mode!r}, expected {', '.join(get_args(Mode))}")
+    chosen = cast("Mode", mode)
+    services = tuple(attrs.evolve(each, mode=chosen) for each in config.services)
+    return attrs.evolve(config, services=services)

@@ -1,0 +1,190 @@
+"""From aiohttp's responses and exceptions to values, and back what was read.
+
+What is read here is put back: the caller can read, stream and parse it as if nobody had.
+"""
+
+import asyncio
+import warnings
+from http.cookies import CookieError, SimpleCookie
+
+import aiohttp
+import attrs
+from aiohttp import ClientRequest, ClientResponse, StreamReader, hdrs
+from aiohttp.base_protocol import BaseProtocol
+
+from resilient.catalog import Catalog
+from resilient.core import replay
+from resilient.model import Exchange, NoAnswer
+
+LARGEST = 64 * 1024
+"""Bytes of a body, decompressed, that are read to recognise an error."""
+
+LONGEST = 1.0
+"""Seconds that are spent on it."""
+
+_CHUNK = 16 * 1024
+_BODILESS = frozenset({204, 205, 304})
+_FORMATS = {
+    "json": ("json", "javascript", "text/plain", "text/html"),
+    "xml": ("xml", "text/plain"),
+    "text": ("text/plain",),
+    "html": ("html",),
+}
+_HOPELESS = (
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.InvalidURL,
+    aiohttp.ClientHttpProxyError,
+)
+_NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, *_HOPELESS)
+
+
+@attrs.frozen
+class Answer:
+    """A response, and what was read of its body."""
+
+    response: ClientResponse
+    body: bytes = b""
+    complete: bool = False
+
+
+def no_answer(error: BaseException, *, timeout: bool = False) -> NoAnswer:
+    """Return what an exception out of the handler means (see aiohttp's client_exceptions)."""
+    never_left = isinstance(error, _NEVER_LEFT)
+    return NoAnswer(
+        sent=False if never_left else None,
+        hopeless=isinstance(error, _HOPELESS),
+        timeout=timeout or isinstance(error, TimeoutError),
+        reason=type(error).__name__,
+    )
+
+
+def wants_body(response: ClientResponse, catalog: Catalog) -> bool:
+    """Tell whether the body can say anything that the status does not."""
+    status = response.status
+    # 101 is another protocol from here on, and of a redirect only the status counts.
+    if response.method == hdrs.METH_HEAD or status < 200 or status in _BODILESS:  # noqa: PLR2004
+        return False
+    if response.headers.get(hdrs.CONTENT_LENGTH) == "0":
+        return False
+    kind = response.content_type
+    if kind == "text/event-stream":
+        return False
+    if status >= 400:  # noqa: PLR2004 - RFC 9110 section 15.5
+        return True
+    envelopes = [each for each in catalog.envelopes if each.comes_with(status)]
+    return any(word in kind for each in envelopes for word in _FORMATS[each.format])
+
+
+async def read(
+    response: ClientResponse, catalog: Catalog, longest: float = LONGEST
+) -> Answer:
+    """Read a bounded part of a response's body, if it matters, and put it back.
+
+    Raises:
+        TimeoutError: aiohttp's own total is spent; the response is closed.
+        asyncio.CancelledError: The caller gave up; the response is closed.
+    """
+    if not wants_body(response, catalog):
+        return Answer(response)
+    body = bytearray()
+    complete = False
+    limit = asyncio.timeout(longest)
+    try:
+        async with limit:
+            while len(body) < LARGEST and not complete:
+                body += await response.content.read(min(_CHUNK, LARGEST - len(body)))
+                complete = response.content.at_eof()
+    except TimeoutError as error:
+        if not limit.expired() and type(error) is TimeoutError:
+            response.close()
+            raise
+    except (aiohttp.ClientError, OSError, ValueError):
+        # Cut off, or encoded wrongly: the status decides, and the caller will see for himself.
+        pass
+    except BaseException:
+        response.close()
+        raise
+    _put_back(response, bytes(body), complete=complete)
+    return Answer(response, bytes(body), complete)
+
+
+def _put_back(response: ClientResponse, body: bytes, *, complete: bool) -> None:
+    if not body:
+        return
+    if complete:
+        loop = asyncio.get_running_loop()
+        content = StreamReader(BaseProtocol(loop), max(len(body), 1), loop=loop)
+        content.feed_data(body)
+        content.feed_eof()
+        response.content = content
+    else:
+        with warnings.catch_warnings():
+            # Deprecated, and still the only way to put back a part of a stream.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            response.content.unread_data(body)
+
+
+def exchange(answer: Answer, method: str, endpoint: str | None) -> Exchange:
+    """Return the values that recognition needs."""
+    response = answer.response
+    return Exchange(
+        method=method,
+        endpoint=endpoint,
+        status=response.status,
+        headers=tuple(response.headers.items()),
+        body=answer.body,
+        complete=answer.complete,
+        charset=response.charset,
+    )
+
+
+def free(answer: Answer) -> None:
+    """Let go of a response that is not handed on.
+
+    One that was read to its end gave its connection back by then, and stays readable.
+    """
+    if not answer.complete:
+        answer.response.close()
+
+
+def keep_cookies(request: ClientRequest, response: ClientResponse) -> None:
+    """Take the cookies of a response that is not handed on: aiohttp never sees it.
+
+    Without this the next attempt would send the old ones.
+    """
+    fresh = response.headers.getall(hdrs.SET_COOKIE, ())
+    if not fresh:
+        return
+    jar = request.session.cookie_jar
+    jar.update_cookies_from_headers(fresh, response.url)
+    cookies: SimpleCookie = SimpleCookie()
+    try:
+        cookies.load(request.headers.get(hdrs.COOKIE, ""))
+    except CookieError:
+        return
+    for name, morsel in jar.filter_cookies(request.url).items():
+        cookies[name] = morsel.value
+    if cookies:
+        request.headers[hdrs.COOKIE] = cookies.output(header="", sep=";").strip()
+
+
+def is_replayable(request: ClientRequest) -> bool:
+    """Tell whether the request's body can be sent again, byte for byte."""
+    body = request.body
+    if not body:
+        return True
+    return replay.is_replayable(size=body.size, consumed=body.consumed)
+
+
+def is_bytes(request: ClientRequest) -> bool:
+    """Tell whether the body is all in memory: a file may still be read by the last attempt."""
+    return not request.body or isinstance(request.body, aiohttp.BytesPayload)
+
+
+def ready_again(request: ClientRequest) -> None:
+    """Arm `Expect: 100-continue` anew: a refused attempt leaves it disarmed."""
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        rearm = getattr(request, "update_expect_continue", None)
+        if rearm is not None:
+            rearm(expect=True)

@@ -1,0 +1,230 @@
+"""Which service a request is for, and whose credential signs it."""
+
+import hashlib
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+from aiohttp import ClientRequest
+from yarl import URL
+
+from resilient.catalog import CredentialRule, Endpoint
+from resilient.config.service import Config, Service
+from resilient.core.endpoints import Endpoints, match_endpoint, match_host
+from resilient.credentials import ApiKey, Credential, Keyring, as_credential
+from resilient.credentials.place import carried
+from resilient.errors import ConfigError
+from resilient.options import Options
+
+DEFAULT = "default"
+"""What a service's only credential is called."""
+
+UNSIGNED = "anonymous"
+"""What the credential scope is called where there is no credential."""
+
+Credentials = (
+    Credential | str | Mapping[str, Credential | str] | Callable[[str], Awaitable[Credential]]
+)
+"""What may sign the calls of a service: one, several by name, or `async (name) -> Credential`."""
+
+IDLE = 600.0
+"""Seconds after which a credential that was made on demand is forgotten."""
+
+_MANY = 1024
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@attrs.define(eq=False)
+class Serving:
+    """One service at work.
+
+    Attributes:
+        rule: What the catalog says of its credential, its token endpoint where the service is.
+        secret_names: Fields that hold a credential, not to be shown.
+    """
+
+    service: Service
+    source: Any = attrs.field(default=None, repr=False)
+    endpoints: Endpoints = attrs.field(init=False, repr=False)
+    rule: CredentialRule | None = attrs.field(init=False)
+    secret_names: frozenset[str] = attrs.field(init=False)
+    started: bool = False
+    _keyrings: dict[str, Keyring] = attrs.field(factory=dict, init=False, repr=False)
+    _salt: bytes = attrs.field(factory=lambda: secrets.token_bytes(16), init=False, repr=False)
+    _egress: str = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        service = self.service
+        self.endpoints = Endpoints(service.catalog.endpoints)
+        self.rule = _at_home(service)
+        fields = self.rule.fields if self.rule else ()
+        self.secret_names = frozenset(field.name for field in fields)
+        self._egress = service.egress or socket.gethostname()
+        self.source = _checked(service, self.source)
+
+    @property
+    def egress(self) -> str:
+        """What the `ip` scope is called."""
+        return self._egress
+
+    def endpoint(self, request: ClientRequest) -> Endpoint | None:
+        """Return the catalog's endpoint for a request, or None."""
+        return match_endpoint(self.endpoints, request.method, request.url.raw_path)
+
+    def serves(self, url: URL) -> bool:
+        """Tell whether a URL is one of the service's."""
+        return match_host(self.service.hosts, url.host or "", url.port)
+
+    def may_sign(self, url: URL) -> bool:
+        """Tell whether a credential may be sent to a URL: one of ours, and not in the clear.
+
+        Plain http is allowed to hosts that the user named himself, and on this machine.
+        """
+        safe = url.scheme == "https" or self.service.own_hosts or url.host in _LOOPBACK
+        return safe and self.serves(url)
+
+    def name(self, request: ClientRequest, options: Options) -> tuple[str, bool]:
+        """Return the credential's name, and whether it is ours to put on the request."""
+        if self.rule is not None and (own := carried(request, self.rule)) is not None:
+            digest = hashlib.blake2s(own.encode(), key=self._salt, digest_size=6).hexdigest()
+            return f"signed-{digest}", False
+        if self.source is None:
+            return options.credential or UNSIGNED, False
+        if options.credential is not None:
+            return self._known(options.credential), True
+        if self.service.credential_from == "host":
+            return self._known(request.url.host or ""), True
+        return self._only(), True
+
+    def _known(self, name: str) -> str:
+        if isinstance(self.source, Mapping) and name not in self.source:
+            raise ConfigError(f"the service {self.service.name!r} has no credential {name!r}; "
+                              f"it has {', '.join(self.source)}")
+        return name
+
+    def _only(self) -> str:
+        if isinstance(self.source, Mapping):
+            if len(self.source) == 1:
+                return str(next(iter(self.source)))
+            raise ConfigError(f"the service {self.service.name!r} has several credentials: choose "
+                              "one by options(credential=…), or say credential_from: host")
+        if callable(self.source):
+            raise ConfigError(f"the service {self.service.name!r} makes its credentials by name: "
+                              "say which by options(credential=…), or credential_from: host")
+        return DEFAULT
+
+    async def keyring(self, name: str, now: float) -> Keyring:
+        """Return what holds a credential; it is made on first use."""
+        keyring = self._keyrings.get(name)
+        if keyring is None:
+            self._forget(now)
+            credential = as_credential(await self._credential(name))
+            # Another call may have made it while this one waited.
+            keyring = self._keyrings.setdefault(name, Keyring(credential))
+        keyring.last_used = now
+        return keyring
+
+    async def _credential(self, name: str) -> Any:
+        if isinstance(self.source, Mapping):
+            return self.source[name]
+        if callable(self.source):
+            return await self.source(name)
+        return self.source
+
+    def _forget(self, now: float) -> None:
+        if len(self._keyrings) < _MANY:
+            return
+        idle = [name for name, ring in self._keyrings.items()
+                if now - ring.last_used > IDLE and not ring.busy]
+        for name in idle:
+            del self._keyrings[name]
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
+        for keyring in self._keyrings.values():
+            await keyring.aclose()
+
+
+def _at_home(service: Service) -> CredentialRule | None:
+    """Return the credential's rule, its token endpoint on the hosts that the user named."""
+    rule = service.catalog.credential
+    if rule is None or not service.own_hosts:
+        return rule
+    token, login = rule.token, rule.login
+    return attrs.evolve(
+        rule,
+        token=token and attrs.evolve(token, url=_path(token.url)),
+        login=login and attrs.evolve(login, url=_path(login.url)),
+    )
+
+
+def _path(url: str) -> str:
+    return URL(url).raw_path_qs
+
+
+def _checked(service: Service, source: Any) -> Any:
+    if source is None and service.secret is not None:
+        source = ApiKey(service.secret.read())
+    if source is not None and service.catalog.credential is None:
+        raise ConfigError(f"the catalog {service.catalog.name!r} of the service {service.name!r} "
+                          "does not say where a credential goes: it needs a 'credential' section")
+    if isinstance(source, Mapping):
+        return {name: as_credential(each) for name, each in source.items()}
+    is_factory = callable(source) and not isinstance(source, Credential)
+    return source if source is None or is_factory else as_credential(source)
+
+
+@attrs.define(eq=False)
+class Directory:
+    """All services, by host."""
+
+    servings: dict[str, Serving]
+    _found: dict[tuple[str, int | None], tuple[Serving, ...]] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, config: Config, credentials: Mapping[str, Credentials]) -> "Directory":
+        """Return the directory of a configuration.
+
+        Raises:
+            ConfigError: A credential belongs to no service, or has nowhere to go.
+        """
+        known = {service.name for service in config.services}
+        for name in credentials:
+            if name not in known:
+                raise ConfigError(f"a credential is given for {name!r}, and there is no such "
+                                  f"service; there are {', '.join(sorted(known))}")
+        return cls({s.name: Serving(s, credentials.get(s.name)) for s in config.services})
+
+    def find(self, url: URL, options: Options) -> Serving | None:
+        """Return the service that a request is for, or None.
+
+        Raises:
+            ConfigError: Several fit, and nothing chooses; or the chosen one is not there.
+        """
+        fitting = self._fitting(url)
+        if options.service is not None:
+            chosen = self.servings.get(options.service)
+            if chosen is None:
+                raise ConfigError(f"there is no service {options.service!r}; "
+                                  f"there are {', '.join(self.servings)}")
+            return chosen if chosen in fitting else None
+        if len(fitting) > 1:
+            names = ", ".join(each.service.name for each in fitting)
+            raise ConfigError(f"{url.host} belongs to several services ({names}): "
+                              "choose one by options(service=…)")
+        return fitting[0] if fitting else None
+
+    def _fitting(self, url: URL) -> tuple[Serving, ...]:
+        key = (url.host or "", url.port)
+        found = self._found.get(key)
+        if found is None:
+            found = tuple(each for each in self.servings.values() if each.serves(url))
+            if len(self._found) >= _MANY:
+                self._found.clear()
+            self._found[key] = found
+        return found
+
+    def __iter__(self) -> Iterator[Serving]:
+        return iter(self.servings.values())

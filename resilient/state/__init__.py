@@ -1,0 +1,1 @@
+"""What scopes remember, and the queues before them."""

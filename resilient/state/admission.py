@@ -1,0 +1,430 @@
+"""Who may send now: all gates or none, in order of arrival, at the moment of sending.
+
+Only the scheduler takes, when it wakes a waiter. A wait holds no token and no connection.
+A younger head may pass an older one where that holds nobody up: each head is filed under
+the gate that holds it up longest, and only there is it looked for when room appears.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Literal
+
+import attrs
+
+from resilient.model import Block, Mark, Pause, Scope
+from resilient.state.gates import Gate, LimitGate, Reason, ScopeGate, Wait
+from resilient.state.lane import Lane, Waiter
+from resilient.state.memory import Memory
+from resilient.state.scope import Change
+
+_URGENT = -(10**15)
+"""Where the arrivals of refresh calls begin: before every other."""
+
+Why = Literal["blocked", "queue", "deadline", "closed"]
+"""Why a call is refused."""
+
+
+class Refused(Exception):
+    """A call is not admitted.
+
+    Attributes:
+        why: The reason.
+        wait: Seconds after which it might be, or None.
+        scope: The scope that refuses, or None.
+    """
+
+    def __init__(self, why: Why, wait: float | None, scope: Scope | None = None) -> None:
+        super().__init__(why)
+        self.why, self.wait, self.scope = why, wait, scope
+
+
+@attrs.frozen(kw_only=True)
+class Delay:
+    """A call has to wait.
+
+    Attributes:
+        seconds: At least so long; None where only an event can tell.
+        position: Its place in the queue, 1-based.
+        reason: What it waits for.
+        limit: The limit's name, or None.
+        scope: The scope, or None.
+    """
+
+    seconds: float | None
+    position: int
+    reason: Reason
+    limit: str | None = None
+    scope: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Changed:
+    """A scope was paused, blocked or released."""
+
+    scope: Scope
+    change: Change
+    seconds: float = 0.0
+    reason: str = ""
+
+
+OnDelay = Callable[[Delay], None]
+"""Is told when a call has to wait."""
+
+
+@attrs.define(eq=False)
+class Grant:
+    """The right to send one attempt. It is settled once: cancelled, unsent, lost or answered.
+
+    Attributes:
+        at: When it was granted.
+    """
+
+    admission: "Admission"
+    lane: Lane
+    cost: int
+    at: float
+    _settled: bool = False
+    _connected: bool = True
+
+    def cancel(self) -> None:
+        """Give everything back: the handler has not begun."""
+        if self._settle():
+            now = self.admission.now()
+            for limit in self.lane.limits:
+                limit.gauge.give_back(self.cost, now)
+            self._leave()
+
+    def unsent(self) -> None:
+        """The attempt was cancelled, or certainly did not leave; what it took is spent."""
+        if self._settle():
+            self._leave()
+
+    def lost(self) -> None:
+        """No answer came, and whether it was processed is unknown."""
+        if self._settle():
+            now = self.admission.now()
+            for gate in self.lane.scopes.values():
+                gate.state.lost(self, now)
+            self.disconnected()
+            self.admission.serve(self.lane.gates)
+
+    def answered(self, marks: Iterable[Mark], block: Block) -> list[Changed]:
+        """Response headers came; `marks` is what the answer leaves behind.
+
+        Args:
+            marks: Pauses and blocks, by the kind of the scope.
+            block: How a scope is latched when the ban rule's row is full.
+        """
+        if not self._settle():
+            return []
+        now, changes = self.admission.now(), []
+        found: dict[str, list[Mark]] = {}
+        for mark in marks:
+            found.setdefault(mark.scope, []).append(mark)
+        for kind, gate in self.lane.scopes.items():
+            for mark in found.get(kind, ()):
+                changes.append(self._mark(gate, mark, block, now))
+            change = gate.state.answered(self, self.at, marked=kind in found)
+            if change is not None:
+                changes.append(Changed(scope=gate.state.scope, change=change))
+        self.admission.moved(g for k, g in self.lane.scopes.items() if k in found)
+        self.admission.serve(self.lane.gates)
+        return changes
+
+    def _mark(self, gate: ScopeGate, mark: Mark, block: Block, now: float) -> Changed:
+        state = gate.state
+        if isinstance(mark, Pause):
+            change = state.pause(mark.seconds, now, refusal=mark.refusal)
+            if change != "blocked":
+                wait = state.paused_until - now
+                return Changed(scope=state.scope, change=change, seconds=wait)
+            mark = attrs.evolve(block, reason="refusals in a row")
+        state.block(mark.base, mark.cap, now, asked=mark.asked, reason=mark.reason, by=self)
+        until = state.blocked.until if state.blocked else now
+        wait = until - now
+        return Changed(scope=state.scope, change="blocked", seconds=wait, reason=mark.reason)
+
+    def disconnected(self) -> None:
+        """The connection is free again."""
+        if self._connected:
+            self._connected = False
+            for pool in self.lane.pools:
+                pool.used -= 1
+            self.admission.serve(self.lane.pools)
+
+    def _leave(self) -> None:
+        for gate in self.lane.scopes.values():
+            gate.state.leave(self)
+        self.disconnected()
+        self.admission.serve(self.lane.gates)
+
+    def _settle(self) -> bool:
+        settled, self._settled = self._settled, True
+        return not settled
+
+
+@attrs.define(eq=False)
+class Admission:
+    """The scheduler of one middleware.
+
+    Attributes:
+        now: Returns monotonic seconds.
+    """
+
+    now: Callable[[], float]
+    memory: Memory = attrs.field(factory=Memory)
+    closed: bool = False
+    _arrivals: "count[int]" = attrs.field(factory=count, init=False)
+
+    async def admit(
+        self, lane: Lane, cost: int, deadline: float, on_delay: OnDelay | None = None
+    ) -> Grant:
+        """Wait until a call may be sent, and take what it costs from all its limits.
+
+        Raises:
+            Refused: It cannot be, or not before `deadline`.
+            ValueError: The cost is above one of its limits.
+        """
+        if lane.most is not None and cost > lane.most:
+            raise ValueError(f"a cost of {cost} is above the limit's {lane.most} calls")
+        if self.closed:
+            raise Refused("closed", None)
+        arrival = next(self._arrivals) + (_URGENT if lane.urgent else 0)
+        now = self.now()
+        wait = None
+        if not lane.live:
+            wait = self._held(lane, arrival, cost, now)
+            if wait is None:
+                return self._grant(lane, cost, now)
+        return await self._wait(lane, Waiter(arrival, cost, deadline, _future()), wait, on_delay)
+
+    def foresee_delay(self, lane: Lane, cost: int) -> Delay | None:
+        """Return the wait that a call would meet now, or None."""
+        wait = self._held(lane, next(self._arrivals), cost, self.now())
+        if wait is None:
+            return None
+        return self._delay(lane, Waiter(0, cost, float("inf"), _future()), wait)
+
+    def pretend(self, lane: Lane, cost: int) -> Grant:
+        """Take for a call that goes in any case, so that the next one's wait is known."""
+        return self._grant(lane, cost, self.now())
+
+    async def _wait(
+        self, lane: Lane, waiter: Waiter, wait: Wait | None, on_delay: OnDelay | None
+    ) -> Grant:
+        self._refuse_at_once(lane, waiter)
+        delay = self._delay(lane, waiter, wait)
+        lane.join(waiter)
+        if lane.filed is None:
+            self._file(lane, wait, self.now())
+        loop = asyncio.get_running_loop()
+        timer = None
+        if waiter.deadline != float("inf"):
+            timer = loop.call_at(waiter.deadline, self._expire, lane, waiter)
+        if on_delay is not None:
+            on_delay(delay)
+        try:
+            grant: Grant = await waiter.future
+        except asyncio.CancelledError:
+            self._abandon(lane, waiter)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return grant
+
+    def _refuse_at_once(self, lane: Lane, waiter: Waiter) -> None:
+        now = self.now()
+        for gate in lane.scopes.values():
+            hold = gate.check(waiter.cost, now)
+            if hold is not None and hold.reason == "blocked":
+                raise Refused("blocked", hold.seconds, gate.state.scope)
+            if gate.state.waiting >= lane.max_queue and not lane.urgent:
+                raise Refused("queue", gate.foresee(waiter.cost, now), gate.state.scope)
+        seconds = self.foresee(lane, waiter.cost)
+        if now + seconds > waiter.deadline:
+            raise Refused("deadline", seconds)
+
+    def foresee(self, lane: Lane, cost: int) -> float:
+        """Return the seconds that a call would wait at least, were it to queue now."""
+        now = self.now()
+        if lane.urgent:
+            waits = (gate.check(cost, now) for gate in lane.gates)
+            return max((wait.seconds or 0.0 for wait in waits if wait), default=0.0)
+        return max((gate.foresee(cost, now) for gate in lane.gates), default=0.0)
+
+    def _delay(self, lane: Lane, waiter: Waiter, wait: Wait | None) -> Delay:
+        now = self.now()
+        gates = [(gate.foresee(waiter.cost, now), i) for i, gate in enumerate(lane.gates)]
+        seconds, i = max(gates)
+        gate = wait.gate if wait is not None and not seconds else lane.gates[i]
+        held = gate.check(waiter.cost, now)
+        reason: Reason = held.reason if held else wait.reason if wait else "limit"
+        scope = str(gate.state.scope) if isinstance(gate, ScopeGate) else None
+        limit = gate.name if isinstance(gate, LimitGate) else None
+        # Of an answer, or a free connection, nobody knows when it comes.
+        unknown = not seconds and wait is not None and wait.seconds is None
+        return Delay(seconds=None if unknown else seconds, position=lane.live + 1,
+                     reason=reason, limit=limit, scope=scope)
+
+    def _held(self, lane: Lane, arrival: int, cost: int, now: float) -> Wait | None:
+        """Return what holds a call up longest, or None if it may go."""
+        longest: Wait | None = None
+        for gate in lane.gates:
+            wait = gate.check(cost, now)
+            if wait is not None and wait.reason == "blocked":
+                return wait
+            if wait is None:
+                first = gate.first() if gate.heads else None
+                if first is None or first[0] >= arrival:
+                    continue
+                wait = Wait(gate, "limit", None)  # an older one waits here
+            if longest is None or _length(wait) > _length(longest):
+                longest = wait
+        return longest
+
+    def _grant(self, lane: Lane, cost: int, now: float) -> Grant:
+        grant = Grant(self, lane, cost, now)
+        # Scopes first: one that comes out of a pause empties its buckets before we take.
+        for gate in lane.gates:
+            gate.enter(grant, cost, now)
+        return grant
+
+    def _file(self, lane: Lane, wait: Wait | None, now: float) -> None:
+        """File a lane's head under the gate that holds it up, or let it go."""
+        head = lane.head()
+        if head is None:
+            lane.filed = None
+            return
+        if wait is None:
+            wait = self._held(lane, head.arrival, head.cost, now)
+        gate = lane.gates[0] if wait is None else wait.gate
+        gate.file(head.arrival, lane)
+        if wait is None:
+            self._arm(gate, now)
+        elif wait.seconds is not None:
+            self._arm(gate, now + wait.seconds)
+
+    def _arm(self, gate: Gate, when: float) -> None:
+        if gate.timer is not None:
+            if gate.timer.when() <= when:
+                return
+            gate.timer.cancel()
+        gate.timer = asyncio.get_running_loop().call_at(when, self._fire, gate)
+
+    def _fire(self, gate: Gate) -> None:
+        gate.timer = None
+        self._serve(gate)
+
+    def serve(self, gates: Iterable[Gate]) -> None:
+        """Look whether somebody who waits at these gates may go now."""
+        for gate in gates:
+            if gate.heads:
+                self._serve(gate)
+
+    def _serve(self, gate: Gate) -> None:
+        now = self.now()
+        while (first := gate.first()) is not None:
+            _, lane = first
+            waiter = lane.head()
+            if waiter is None:
+                lane.filed = None
+                continue
+            wait = self._held(lane, waiter.arrival, waiter.cost, now)
+            if wait is None:
+                lane.leave(waiter)
+                waiter.future.set_result(self._grant(lane, waiter.cost, now))
+                self._next(lane, gate)
+            elif wait.reason == "blocked":
+                self._refuse(lane, waiter, Refused("blocked", wait.seconds, _scope(wait.gate)))
+                self._next(lane, gate)
+            elif wait.gate is gate:
+                if wait.seconds is not None:
+                    self._arm(gate, now + wait.seconds)
+                return
+            else:
+                self._file(lane, wait, now)
+
+    def _next(self, lane: Lane, gate: Gate) -> None:
+        head = lane.head()
+        lane.filed = None
+        if head is not None:
+            gate.file(head.arrival, lane)
+
+    def _refuse(self, lane: Lane, waiter: Waiter, refusal: Refused) -> None:
+        if not waiter.future.done():
+            lane.leave(waiter)
+            waiter.future.set_exception(refusal)
+
+    def _expire(self, lane: Lane, waiter: Waiter) -> None:
+        if not waiter.future.done():
+            self._refuse(lane, waiter, Refused("deadline", self.foresee(lane, waiter.cost)))
+            self._moved_up(lane)
+
+    def _abandon(self, lane: Lane, waiter: Waiter) -> None:
+        if not waiter.future.cancelled():
+            # It was granted, and then cancelled before it could go.
+            if waiter.future.exception() is None:
+                grant: Grant = waiter.future.result()
+                grant.cancel()
+            return
+        lane.leave(waiter)
+        self._moved_up(lane)
+
+    def _moved_up(self, lane: Lane) -> None:
+        """A waiter left: if it was the head, the next one may be able to go."""
+        gate = lane.filed
+        if gate is not None and lane.arrival != lane.filed_for:
+            lane.filed = None
+            self._file(lane, None, self.now())
+            self._serve(gate)
+
+    def moved(self, gates: Iterable[ScopeGate]) -> None:
+        """A pause or block moved later: refuse those whom it no longer fits, then and there."""
+        for gate in gates:
+            now = self.now()
+            held = gate.check(1, now)
+            if held is None or held.seconds is None:
+                continue
+            why: Why = "blocked" if held.reason == "blocked" else "deadline"
+            for lane in list(gate.lanes):
+                for waiter in list(lane.waiters):
+                    if why == "blocked" or waiter.deadline < now + held.seconds:
+                        self._refuse(lane, waiter, Refused(why, held.seconds, gate.state.scope))
+                self._moved_up(lane)
+
+    def release(self, wanted: Callable[[Scope], bool]) -> list[Changed]:
+        """Lift the pauses and blocks of scopes by hand."""
+        changes = []
+        for scope, gate in list(self.memory.scopes.items()):
+            if wanted(scope) and gate.state.release():
+                changes.append(Changed(scope=scope, change="released", reason="by hand"))
+                self.serve([gate])
+        return changes
+
+    def close(self) -> None:
+        """Refuse everybody who waits, and whoever comes."""
+        self.closed = True
+        for lane in self.memory.lanes.values():
+            for waiter in list(lane.waiters):
+                self._refuse(lane, waiter, Refused("closed", None))
+            lane.filed = None
+        gates = [*self.memory.scopes.values(), *self.memory.limits.values()]
+        pools = [gate for each in self.memory.pools.values() for gate in each.values()]
+        for gate in (*gates, *pools):
+            if gate.timer is not None:
+                gate.timer.cancel()
+                gate.timer = None
+
+
+def _length(wait: Wait) -> float:
+    return float("inf") if wait.seconds is None else wait.seconds
+
+
+def _scope(gate: Gate) -> Scope | None:
+    return gate.state.scope if isinstance(gate, ScopeGate) else None
+
+
+def _future() -> "asyncio.Future[Grant]":
+    return asyncio.get_running_loop().create_future()

@@ -1,0 +1,175 @@
+"""How much of a limit is left: the bucket that paces, and the quota that counts.
+
+Both are told the time. They never wait themselves: they say how long it would take.
+"""
+
+import math
+from collections import deque
+from typing import Protocol
+
+from aiolimiter import AsyncLimiter
+
+from resilient.core import pacing
+
+_HAIR = 1e-9
+"""A wake-up that is early by a rounding error must not spin."""
+
+
+class Gauge(Protocol):
+    """One limit of one scope."""
+
+    most: int
+    """The largest cost that can ever be granted."""
+
+    rate: float
+    """Calls a second in the long run."""
+
+    def wait(self, cost: int, now: float) -> float:
+        """Return the seconds until `cost` could be taken, 0 if it could be now."""
+
+    def foresee(self, cost: int, now: float) -> float:
+        """Return the seconds until `cost` single calls could have gone, at the earliest."""
+
+    def take(self, cost: int, now: float) -> None:
+        """Take, whether or not there is enough."""
+
+    def give_back(self, cost: int, now: float) -> None:
+        """Undo a take: the call was not sent."""
+
+    def empty(self, now: float) -> None:
+        """Leave room for a single call."""
+
+    def idle(self, now: float) -> bool:
+        """Tell whether a new gauge would know no less."""
+
+
+def gauge(pace: pacing.Pace, most: int, now: float) -> "Gauge":
+    """Return a new gauge. It holds one call, not its burst: what was spent is unknown."""
+    if isinstance(pace, pacing.Quota):
+        return Quota(pace.calls, pace.period)
+    return Bucket(pace.capacity, pace.rate, most, now)
+
+
+class Bucket(AsyncLimiter):
+    """A leaky bucket: at most `capacity` at once, refilled at `rate` calls a second.
+
+    aiolimiter keeps the level; its waiting is not used, for it is neither in order nor able
+    to say how long it takes. A cost above the capacity is granted once the bucket has been
+    full, untouched, for as long as the rest would take, and leaves it in debt.
+    """
+
+    __slots__ = ("_full_at", "most", "rate")
+
+    def __init__(self, capacity: int, rate: float, most: int, now: float) -> None:
+        super().__init__(capacity, capacity / rate)
+        self.most, self.rate = most, rate
+        self._last_check = now
+        self._level = float(capacity - 1)
+        self._full_at = now + self._level / rate
+
+    def wait(self, cost: int, now: float) -> float:
+        """Return the seconds until `cost` could be taken, 0 if it could be now."""
+        self._leak_until(now)
+        if cost > self.max_rate:
+            needed = self._full_at + (cost - self.max_rate) / self.rate - now
+        else:
+            needed = (self._level + cost - self.max_rate) / self.rate
+        return needed if needed > _HAIR else 0.0
+
+    def foresee(self, cost: int, now: float) -> float:
+        """Return the seconds until `cost` single calls could have gone, at the earliest."""
+        self._leak_until(now)
+        return max(0.0, (self._level + cost - self.max_rate) / self.rate)
+
+    def take(self, cost: int, now: float) -> None:
+        """Take, whether or not there is enough."""
+        self._change(cost, now)
+
+    def give_back(self, cost: int, now: float) -> None:
+        """Undo a take: the call was not sent."""
+        self._change(-cost, now)
+
+    def empty(self, now: float) -> None:
+        """Leave room for a single call; a debt stays."""
+        self._leak_until(now)
+        self._change(max(0.0, self.max_rate - 1 - self._level), now)
+
+    def idle(self, now: float) -> bool:
+        """Tell whether it is full."""
+        return now >= self._full_at
+
+    def _change(self, cost: float, now: float) -> None:
+        self._leak_until(now)
+        self._level = max(0.0, self._level + cost)
+        self._full_at = now + self._level / self.rate
+
+    def _leak_until(self, now: float) -> None:
+        # A clock that steps back drips nothing.
+        elapsed = max(0.0, now - self._last_check)
+        self._level = max(0.0, self._level - elapsed * self.rate)
+        self._last_check = max(now, self._last_check)
+
+
+class Quota:
+    """An exact count in slices of the window: never more than `calls` in any `period`."""
+
+    __slots__ = ("_period", "_slices", "_total", "_width", "most", "rate")
+
+    def __init__(self, calls: int, period: float) -> None:
+        self.most, self.rate, self._period = calls, calls / period, period
+        self._width = period / pacing.SLICES
+        self._slices: deque[list[int]] = deque()
+        self._total = 0
+
+    def wait(self, cost: int, now: float) -> float:
+        """Return the seconds until `cost` could be taken, 0 if it could be now."""
+        self._forget(now)
+        free = self.most - self._total
+        for index, count in self._slices:
+            if free >= cost:
+                break
+            free += count
+            gone = (index + pacing.SLICES + 1) * self._width
+            if free >= cost:
+                return max(gone - now, _HAIR)
+        return 0.0
+
+    def foresee(self, cost: int, now: float) -> float:
+        """Return the seconds until `cost` single calls could have gone, at the earliest."""
+        if cost <= self.most:
+            return self.wait(cost, now)
+        return self.wait(self.most, now) + (cost - self.most) // self.most * self._period
+
+    def take(self, cost: int, now: float) -> None:
+        """Take, whether or not there is enough."""
+        self._forget(now)
+        index = self._index(now)
+        if not self._slices or self._slices[-1][0] < index:
+            self._slices.append([index, 0])
+        self._slices[-1][1] += cost
+        self._total += cost
+
+    def give_back(self, cost: int, now: float) -> None:
+        """Undo a take: the call was not sent."""
+        self._forget(now)
+        for slice_ in reversed(self._slices):
+            part = min(cost, slice_[1])
+            slice_[1] -= part
+            self._total -= part
+            cost -= part
+
+    def empty(self, now: float) -> None:
+        """Change nothing: what was counted is exact."""
+
+    def idle(self, now: float) -> bool:
+        """Tell whether nothing is counted."""
+        self._forget(now)
+        return not self._total
+
+    def _index(self, now: float) -> int:
+        return math.floor(now / self._width + _HAIR)
+
+    def _forget(self, now: float) -> None:
+        oldest = self._index(now) - pacing.SLICES
+        while self._slices and self._slices[0][0] < oldest:
+            self._total -= self._slices.popleft()[1]

@@ -1,0 +1,228 @@
+"""What one scope remembers: its pause, its refusals, its block, and who goes first.
+
+All of it is told the time, and nothing waits here.
+"""
+
+from collections import deque
+from typing import Final, Literal
+
+import attrs
+
+from resilient.catalog import Ban
+from resilient.model import Scope
+from resilient.state.gauge import Gauge
+
+FRESH: Final = 1.0
+"""Seconds after which a new scope lets everybody go, answer or not."""
+
+_REMEMBERED = 60.0
+"""Seconds that a refusal is remembered where no ban rule says how long it counts."""
+
+_HAIR = 1e-9
+"""A wake-up that is early by a rounding error must not spin."""
+
+Held = Literal["pause", "probe", "in_flight", "blocked"]
+"""What holds a call up in a scope."""
+
+Change = Literal["paused", "foreseen", "blocked", "released"]
+"""What a scope has become."""
+
+
+@attrs.frozen
+class Hold:
+    """A call cannot go now. `wait` is None where only an event can tell."""
+
+    why: Held
+    wait: float | None = None
+
+
+@attrs.define(eq=False)
+class Blocked:
+    """A scope is latched.
+
+    Attributes:
+        since: When.
+        until: When a probe may go; infinity: when somebody releases it.
+        cool_down: Seconds that it lasts now.
+        cap: Seconds that it lasts at most.
+        reason: The code or name of the error.
+    """
+
+    since: float
+    until: float
+    cool_down: float
+    cap: float
+    reason: str
+
+
+@attrs.define(eq=False)
+class ScopeState:
+    """One scope.
+
+    Attributes:
+        scope: Its name.
+        guarded: Whether a limit or a ban rule hangs on it: then a new one sends a probe.
+        ban: The vendor's ban rule, if it has one and this scope can be banned.
+        gauges: The limits within it.
+        paused_until: Nothing goes before; it only ever moves later.
+        refusals: When each refusal in a row was heard.
+        probing: Whether one call has to go first.
+        probe: Who goes first at the moment.
+        in_flight: Calls that were sent and not answered yet.
+        waiting: Calls that wait for this scope, perhaps among others.
+    """
+
+    scope: Scope
+    guarded: bool
+    ban: Ban | None = None
+    gauges: list[Gauge] = attrs.field(factory=list)
+    paused_until: float = 0.0
+    pause_length: float = 0.0
+    refusals: deque[float] = attrs.field(factory=deque)
+    blocked: Blocked | None = None
+    probing: bool = attrs.field(init=False)
+    fresh: bool = attrs.field(init=False)
+    fresh_until: float = float("inf")
+    emptied: bool = True
+    lost_probes: int = 0
+    probe: object | None = None
+    in_flight: int = 0
+    waiting: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.probing = self.fresh = self.guarded
+
+    def hold(self, now: float) -> Hold | None:
+        """Return what holds a call up, or None."""
+        if self.blocked is not None and now < self.blocked.until:
+            return Hold("blocked", self.blocked.until - now)
+        if now < self.paused_until - _HAIR:
+            return Hold("pause", self.paused_until - now)
+        if self.probing and self._released_by_time(now):
+            self.open()
+        if self.probing and self.probe is not None:
+            return Hold("probe", self.fresh_until - now if self.fresh else None)
+        return self._too_many(now)
+
+    def _released_by_time(self, now: float) -> bool:
+        return self.fresh and now >= self.fresh_until
+
+    def _too_many(self, now: float) -> Hold | None:
+        if self.ban is None:
+            return None
+        self._forget(now)
+        if not self.refusals and not self.ban.strict:
+            return None
+        if self.in_flight < max(1, self.ban.after - 1 - len(self.refusals)):
+            return None
+        expiry = self.refusals[0] + self.ban.within - now if self.refusals else None
+        return Hold("in_flight", expiry)
+
+    def enter(self, call: object, now: float) -> None:
+        """Note that a call goes; it becomes the probe if one is wanted."""
+        self.in_flight += 1
+        if not self.emptied:
+            # The end of a pause: each bucket holds one call again.
+            self.emptied = True
+            for gauge in self.gauges:
+                gauge.empty(now)
+        if self.probing:
+            self.probe = call
+            self.fresh_until = min(self.fresh_until, now + FRESH)
+
+    def leave(self, call: object) -> None:
+        """Note that a call was not sent, or cancelled: the next in line may be the probe."""
+        self.in_flight -= 1
+        if self.probe is call:
+            self.probe = None
+
+    def answered(self, call: object, sent_at: float, *, marked: bool) -> Change | None:
+        """Note an answer; `marked` if it paused or blocked this scope."""
+        self.in_flight -= 1
+        mine = self.probe is call
+        if mine:
+            self.probe, self.lost_probes = None, 0
+        if marked:
+            return None
+        if self.refusals and sent_at >= self.refusals[-1]:
+            self.refusals.clear()
+        return self.open() if mine or (self.fresh and not self.refusals) else None
+
+    def lost(self, call: object, now: float) -> Change | None:
+        """Note that no answer came, and none can be concluded: the next probe waits."""
+        self.in_flight -= 1
+        if self.probe is not call:
+            return None
+        self.probe = None
+        self.lost_probes += 1
+        if self.blocked is not None:
+            self.blocked.until = now + self.blocked.cool_down
+            return None
+        backed_off = min(20.0, 0.2 * 2.0 ** min(self.lost_probes, 10))
+        length = max(self.pause_length, backed_off) if self.refusals else backed_off
+        self.paused_until = max(self.paused_until, now + length)
+        return None
+
+    def open(self) -> Change | None:
+        """Let everybody go."""
+        was_shut = self.blocked is not None or not self.fresh
+        self.probing, self.fresh, self.probe, self.blocked = False, False, None, None
+        self.pause_length = 0.0
+        return "released" if was_shut else None
+
+    def pause(self, seconds: float, now: float, *, refusal: bool) -> Change:
+        """Pause for at least `seconds`; a refusal counts for the ban rule."""
+        change: Change = "paused"
+        if refusal:
+            self.refusals.append(now)
+            self._forget(now)
+            if self.ban is not None and len(self.refusals) >= self.ban.after - 1:
+                change = "blocked" if len(self.refusals) >= self.ban.after else "foreseen"
+                seconds = max(seconds, self.refusals[0] + self.ban.within - now)
+        self.pause_length = seconds
+        self.paused_until = max(self.paused_until, now + seconds)
+        self._shut()
+        return change
+
+    def block(
+        self, base: float | None, cap: float, now: float, *, asked: float | None, reason: str,
+        by: object = None,
+    ) -> None:
+        """Latch. A probe that fails doubles the cool-down, up to its cap."""
+        old = self.blocked
+        if old is None:
+            cool_down = float("inf") if base is None else max(base, asked or 0.0)
+            self.blocked = Blocked(now, now + cool_down, cool_down, cap, reason)
+        elif self.probe is by and by is not None:
+            old.cool_down = max(old.cool_down, min(old.cool_down * 2, old.cap), asked or 0.0)
+            old.until = now + old.cool_down
+        else:
+            old.until = max(old.until, now + (asked or 0.0))
+        self._shut()
+
+    def _shut(self) -> None:
+        self.probing, self.fresh, self.emptied = True, False, False
+
+    def release(self) -> bool:
+        """Lift a pause and a block by hand; a probe goes first. Tell whether there was one."""
+        was_shut = self.blocked is not None or self.paused_until > 0.0
+        self.blocked, self.paused_until, self.pause_length = None, 0.0, 0.0
+        self.refusals.clear()
+        return was_shut
+
+    def idle(self, now: float) -> bool:
+        """Tell whether nothing would be lost with it."""
+        self._forget(now)
+        busy = self.blocked or self.in_flight or self.waiting or self.probe or self.refusals
+        shut = self.probing and not self.fresh
+        return (
+            not busy
+            and not shut
+            and now >= self.paused_until
+            and all(gauge.idle(now) for gauge in self.gauges)
+        )
+
+    def _forget(self, now: float) -> None:
+        within = self.ban.within if self.ban else _REMEMBERED
+        while self.refusals and self.refusals[0] + within <= now + _HAIR:
+            self.refusals.popleft()

@@ -1,0 +1,100 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from resilient.config.resources import builtin, names
+
+Cli = Callable[..., Result]
+SOURCE = "source: {document: d, read: 2026-01-01}\n"
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str], str]:
+    """Write a file and return its path."""
+
+    def write(text: str) -> str:
+        file = tmp_path / "file.yaml"
+        file.write_text(text, "utf-8")
+        return str(file)
+
+    return write
+
+
+@pytest.mark.parametrize("name", names("catalogs"))
+def test_shipped_catalogs(cli: Cli, name: str) -> None:
+    """Every shipped catalog is right."""
+    result = cli("check", str(builtin("catalogs").joinpath(f"{name}.yaml")))
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert f"right, the catalog '{name}'" in result.stdout
+
+
+@pytest.mark.parametrize("name", names("policies"))
+def test_shipped_policies(cli: Cli, name: str) -> None:
+    """Every shipped policy set is right, and shown with what it is laid over."""
+    result = cli("check", str(builtin("policies").joinpath(f"{name}.yaml")))
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert "block_warning" in result.stdout
+
+
+def test_config(cli: Cli, written: Callable[[str], str]) -> None:
+    """Each limit and scope has its burst, its rate, and the time for 10 and 100 calls."""
+    file = written("version: 1\nservices:\n  mail: {catalog: unisender}\n  cargo: dellin\n".replace(
+        "cargo: dellin", "cargo: {catalog: dellin}"))
+    result = cli("check", file)
+    assert (0, "") == (result.exit_code, result.stderr)
+    rows = [line.split("  ") for line in result.stdout.splitlines()]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert ["mail", "calls", "credential", "all calls", "1200 in 1 min", "6", "19.88/s", "453 ms",
+            "4.979 s"] in cells
+    assert ["mail", "sendEmail", "ip", "sendEmail", "60 in 1 min", "1", "0.9983/s", "9.015 s",
+            "1.653 min"] in cells
+    assert ["cargo", "calls_per_hour", "credential", "all calls", "1600 in 1 h", "1600",
+            "1600 in any 1 h", "0 s", "0 s"] in cells
+
+
+def test_share(cli: Cli, written: Callable[[str], str]) -> None:
+    """A process that has a part of the limit is paced by its part."""
+    file = written("version: 1\nservices:\n  mail: {catalog: unisender, share: 1/4}\n")
+    assert "4.992/s" in cli("check", file).stdout
+
+
+def test_no_limits(cli: Cli, written: Callable[[str], str]) -> None:
+    """A catalog without limits says so."""
+    assert "no limits" in cli("check", written("catalog: mine\n" + SOURCE)).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("version: 1\nservices:\n  x: {catalog: hhh, mode: on}\n", [":3:15: ", ":3:26: "]),
+        ("catalog: mine\n" + SOURCE + "hots: [a]\nlimits: {c: {rate: 5/x}}\n",
+         [":3:1: unknown key 'hots'; did you mean 'hosts'?", ":4:20: "]),
+        ("policies:\n  retry: {action: retri}\n  back_off: {action: retry}\n", [":2:19: "]),
+        ("polcies:\n  retry: {action: retry}\n", ["'policies' is missing", "'polcies'; did you"]),
+        ("other: 1\n", ["none of the keys 'services'"]),
+        ("- a\n", ["none of the keys 'services'"]),
+        ("", ["none of the keys 'services'"]),
+        ("a: [\n", ["not YAML"]),
+    ],
+)
+def test_faults(
+    cli: Cli, written: Callable[[str], str], text: str, faults: list[str]
+) -> None:
+    """Every fault is a line with its place, and the exit status is 1."""
+    file = written(text)
+    result = cli("check", file)
+    lines = result.stderr.splitlines()
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert all(line.startswith(file) for line in lines)
+    assert len(lines) >= len(faults)
+    for fault in faults:
+        assert any(fault in line for line in lines)
+
+
+@pytest.mark.parametrize("args", [("/nowhere.yaml",), ("/",), ()])
+def test_no_file(cli: Cli, args: tuple[str, ...]) -> None:
+    """A file that is not there is a wrong argument: exit status 2."""
+    result = cli("check", *args)
+    assert (2, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))

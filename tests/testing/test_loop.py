@@ -1,0 +1,208 @@
+import asyncio
+import math
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from resilient.testing import VirtualTimeLoop, run
+from resilient.testing.in_flight import InFlight
+
+DAY = 86400.0
+
+
+async def _elapsed(seconds: float) -> float:
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await asyncio.sleep(seconds)
+    return loop.time() - start
+
+
+def test_hours_pass_at_once() -> None:
+    """A sleep of ten days ends at its virtual time, without waiting."""
+    assert pytest.approx(10 * DAY) == run(_elapsed(10 * DAY))
+
+
+def test_time_starts_large() -> None:
+    """The clock does not start at 0, where a bucket that forgot to set its time starts empty."""
+
+    async def now() -> float:
+        return asyncio.get_running_loop().time()
+
+    assert run(now()) >= 1_000_000.0
+
+
+def test_time_never_stands_still() -> None:
+    """Where a step is too small for a float of this size, time still goes on."""
+
+    async def later() -> float:
+        loop = asyncio.get_running_loop()
+        loop._jumping.now = 2.0**44  # type: ignore[attr-defined]
+        return await _elapsed(1e-6)
+
+    assert run(later()) > 0
+
+
+def test_timers_keep_their_order() -> None:
+    """Timers fire in the order of their times, each at its own."""
+
+    async def order() -> list[tuple[int, float]]:
+        seen: list[tuple[int, float]] = []
+        loop = asyncio.get_running_loop()
+        start, done = loop.time(), loop.create_future()
+        for seconds in (30, 10, 20):
+            loop.call_later(seconds, lambda s=seconds: seen.append((s, loop.time() - start)))
+        loop.call_later(40, done.set_result, None)
+        await done
+        return seen
+
+    assert [(10, 10.0), (20, 20.0), (30, 30.0)] == [
+        (each, round(at, 6)) for each, at in run(order())
+    ]
+
+
+async def _large(_: web.BaseRequest) -> web.Response:
+    return web.Response(body=b"x" * 5_000_000)
+
+
+@pytest.mark.parametrize("timeout", [1e-6, 1.0])
+def test_sockets_win_over_timers(timeout: float) -> None:
+    """An exchange of megabytes with a server of the same loop takes no virtual time at all."""
+
+    async def main() -> int:
+        runner = web.ServerRunner(web.Server(_large, access_log=None))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = "http://{}:{}/".format(*runner.addresses[0])
+        async with aiohttp.ClientSession() as http, asyncio.timeout(timeout):
+            async with http.get(url) as response:
+                size = len(await response.read())
+        await runner.cleanup()
+        return size
+
+    assert 5_000_000 == run(main())
+
+
+def _answer_once(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(connection.recv(100))
+
+
+def test_a_foreign_socket_gets_its_grace() -> None:
+    """A server outside the loop is not outrun as long as it answers within the grace."""
+
+    async def main(server: socket.socket) -> bytes:
+        reader, writer = await asyncio.open_connection(*server.getsockname())
+        writer.write(b"ping")
+        async with asyncio.timeout(0.001):
+            answer = await reader.read(100)
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_answer_once, args=(server,))
+        thread.start()
+        assert b"ping" == run(main(server), grace=10.0)
+        thread.join()
+
+
+def test_threads_are_not_outrun() -> None:
+    """While work runs in a thread pool, a timer an hour away does not fire."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        async with asyncio.timeout(3600):
+            await asyncio.to_thread(sum, range(2_000_000))
+            await loop.getaddrinfo("localhost", 80)
+        return loop.time() - start
+
+    assert run(main()) < 60
+
+
+def test_time_goes_on_while_a_thread_works() -> None:
+    """A timer that is due while a thread works fires, in real time."""
+
+    async def main() -> str:
+        gate = threading.Event()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, gate.set)
+        with ThreadPoolExecutor(1) as pool:
+            await loop.run_in_executor(pool, gate.wait)
+        return "released"
+
+    assert "released" == run(main())
+
+
+def _loopback() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+    for each in (client, accepted):
+        each.setblocking(False)
+    return client, accepted
+
+
+def test_bytes_on_their_way_are_seen() -> None:
+    """What one end has sent and the other's kernel has not got yet is in flight."""
+    client, accepted = _loopback()
+    flight = InFlight()
+    with client, accepted:
+        flight.watch(client.fileno())
+        flight.watch(accepted.fileno())
+        assert flight.nothing()
+        client.send(b"arrives at once")
+        assert flight.nothing()
+        with pytest.raises(BlockingIOError):
+            for _ in iter(int, 1):
+                client.send(b"x" * 1_000_000)
+        assert not flight.nothing()
+        flight.close()
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_of_other_sockets_nothing_is_known(end: int) -> None:
+    """A connection whose other end is not this loop's may bring something at any time."""
+    pair = _loopback()
+    flight = InFlight()
+    with pair[0], pair[1]:
+        flight.watch(pair[end].fileno())
+        assert not flight.nothing()
+        flight.close()
+        assert flight.nothing()
+
+
+def test_a_server_that_listens_is_silent() -> None:
+    """A listening socket alone does not hold time up."""
+    flight = InFlight()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        flight.watch(server.fileno())
+        assert flight.nothing()
+        flight.close()
+
+
+def test_a_closed_loop_closes_nothing_of_others() -> None:
+    """Watching a socket never closes it: after the loop is gone it still works."""
+
+    async def main(pair: tuple[socket.socket, socket.socket]) -> bytes:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(pair[0], b"one")
+        return await loop.sock_recv(pair[1], 10)
+
+    pair = _loopback()
+    with pair[0], pair[1]:
+        assert b"one" == run(main(pair))
+        pair[0].send(b"two")
+        pair[1].setblocking(True)
+        assert b"two" == pair[1].recv(10)
+
+
+def test_it_is_a_loop_like_any_other() -> None:
+    """The loop can be made by a plain runner, as plugins do."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert math.isclose(60.0, runner.run(_elapsed(60.0)))
