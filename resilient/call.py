@@ -180,9 +180,10 @@ class Call:
     async def _prepare(self) -> None:
         rule, request = self.serving.rule, self.request
         if rule is None or not self.serving.may_sign(request.url) or self._downgraded():
-            self.report("resilient.config_warning", reason=(
-                "the credential is not sent over plain http: name the host under 'hosts'"
-            ))
+            self.report(
+                "resilient.config_warning",
+                reason=("the credential is not sent over plain http: name the host under 'hosts'"),
+            )
             self.signs = False
             return
         try:
@@ -327,9 +328,7 @@ class Call:
 
     # What follows from an attempt.
 
-    def judge(
-        self, answer: reading.Answer, grant: Grant
-    ) -> tuple[Failure | None, list[Changed]]:
+    def judge(self, answer: reading.Answer, grant: Grant) -> tuple[Failure | None, list[Changed]]:
         """Recognise what an answer reports, and record it on every scope found."""
         service = self.serving.service
         failure = self.recognised(answer)
@@ -353,9 +352,7 @@ class Call:
         base, cap = (None, 0.0) if cool is None else (cool.base, cool.cap)
         return Block(scope="credential", base=base, cap=cap)
 
-    async def _after_answer(
-        self, answer: reading.Answer, grant: Grant
-    ) -> ClientResponse | None:
+    async def _after_answer(self, answer: reading.Answer, grant: Grant) -> ClientResponse | None:
         failure, changes = self.judge(answer, grant)
         if failure is None:
             self.report.changed(changes, self.sends, "")
@@ -363,7 +360,7 @@ class Call:
         verdict = self.verdict(failure)
         self.tell(failure, verdict, changes)
         pause = max((each.seconds for each in changes), default=0.0)
-        self._remember(failure, verdict, answer, pause)
+        self._remember(failure, verdict, answer)
         match verdict:
             case Raise():
                 return self._give_up(verdict.wait if verdict.wait is not None else pause)
@@ -409,9 +406,7 @@ class Call:
         self.report.failed(failure, self.sends, skipped, failure.retry_after)
         self.report.changed(changes, self.sends, failure.code or failure.entry.name)
 
-    def _remember(
-        self, failure: Failure, verdict: Verdict, answer: reading.Answer, pause: float
-    ) -> None:
+    def _remember(self, failure: Failure, verdict: Verdict, answer: reading.Answer) -> None:
         skipped = verdict.skipped if isinstance(verdict, Raise) else None
         action = self.serving.service.policies[failure.entry.policy].action
         headers, body = tuple(answer.response.headers.items()), answer.body
@@ -420,8 +415,13 @@ class Call:
 
         def error(retry_at: datetime | None) -> ResilientError:
             return raising.api_error(
-                failure, action, self._subject(), skipped=skipped, retry_at=retry_at,
-                headers=headers, body=body,
+                failure,
+                action,
+                self._subject(),
+                skipped=skipped,
+                retry_at=retry_at,
+                headers=headers,
+                body=body,
             )
 
         self._last = error
@@ -432,11 +432,15 @@ class Call:
         if answer is None or last is None:
             raise AssertionError("nothing was answered")  # pragma: no cover
         if self._returns() and not self.renews:
-            self.report("resilient.call_failed", attempt=self.sends, waited=self.waited,
-                        **about(_failures[answer.response]))
+            self.report(
+                "resilient.call_failed",
+                attempt=self.sends,
+                waited=self.waited,
+                **about(_failures[answer.response]),
+            )
             return answer.response
         self._discard(answer)
-        self._fail(last(self._when(wait)), None)
+        return self._fail(last(self._when(wait)), None)
 
     def _returns(self) -> bool:
         return (self.options.on_error or self.serving.service.on_error) == "return"
@@ -466,8 +470,12 @@ class Call:
 
     async def _resend(self, delay: float, *, announced: float) -> None:
         self.resends += 1
-        self.report("resilient.retry_scheduled", attempt=self.sends, delay=announced,
-                    retry_at=self.report.at(announced))
+        self.report(
+            "resilient.retry_scheduled",
+            attempt=self.sends,
+            delay=announced,
+            retry_at=self.report.at(announced),
+        )
         settles = 0.0 if reading.is_bytes(self.request) else FILE_SETTLES
         if max(delay, settles):
             await self.clock.sleep(max(delay, settles))
@@ -488,21 +496,27 @@ class Call:
     def _succeeded(self, response: ClientResponse) -> ClientResponse:
         failed_before = self._last is not None
         if failed_before:
-            self.report("resilient.call_recovered", attempt=self.sends, waited=self.waited,
-                        status=response.status)
+            self.report(
+                "resilient.call_recovered",
+                attempt=self.sends,
+                waited=self.waited,
+                status=response.status,
+            )
         leads = hops.target(self.request, response)
         if leads is not None:
-            hops.leave(hops.Hop(
-                target=leads,
-                session=self.request.session,
-                serving=self.serving,
-                was_secure=self.request.url.scheme == "https",
-                call=self.report.common["call"],
-                deadline=self.deadline,
-                sends=self.sends,
-                resends=self.resends,
-                at=self.clock.now(),
-            ))
+            hops.leave(
+                hops.Hop(
+                    target=leads,
+                    session=self.request.session,
+                    serving=self.serving,
+                    was_secure=self.request.url.scheme == "https",
+                    call=self.report.common["call"],
+                    deadline=self.deadline,
+                    sends=self.sends,
+                    resends=self.resends,
+                    at=self.clock.now(),
+                )
+            )
         return response
 
     # What is raised.
@@ -532,11 +546,16 @@ class Call:
     def _refused_credential(self, error: CredentialRefused) -> ResilientError:
         if self._last is not None:
             return self._last(None)
-        return raising.dead_credential(str(error), error.cause, self._subject(),
-                                       self.serving.service.catalog.name)
+        return raising.dead_credential(
+            str(error), error.cause, self._subject(), self.serving.service.catalog.name
+        )
 
     def _fail(self, error: ResilientError, cause: BaseException | None) -> NoReturn:
         """Say that the call failed, and raise."""
-        self.report("resilient.call_failed", attempt=self.sends or None, waited=self.waited,
-                    **raising.keys(error))
+        self.report(
+            "resilient.call_failed",
+            attempt=self.sends or None,
+            waited=self.waited,
+            **raising.keys(error),
+        )
         raise error from cause

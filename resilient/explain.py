@@ -141,12 +141,15 @@ def explain(
     tells whether `body` is all of the body.
     """
     exchange = exchange_of(
-        service, status=status, method=method, url=url, headers=headers, body=body,
+        service,
+        status=status,
+        method=method,
+        url=url,
+        headers=headers,
+        body=body,
         complete=complete,
     )
-    failure = classify(
-        exchange, service.catalog, service.generic, service.policies, now=now
-    )
+    failure = classify(exchange, service.catalog, service.generic, service.policies, now=now)
     endpoint = endpoint_of(service, exchange.method, url)
     idempotent = _is_idempotent(service, exchange.method, endpoint)
     said = {
@@ -179,9 +182,16 @@ def _decided(service: Service, failure: Failure | None, *, idempotent: bool) -> 
     if failure is None:
         nothing = dict.fromkeys(("scope", "processed", "retry_after"))
         return {
-            "policy": None, "action": None, "errors": [], **nothing, "resend": False,
-            "retry_skipped": None, "exception": None, "unmapped": [],
-            "attempts": None, "delay": None,
+            "policy": None,
+            "action": None,
+            "errors": [],
+            **nothing,
+            "resend": False,
+            "retry_skipped": None,
+            "exception": None,
+            "unmapped": [],
+            "attempts": None,
+            "delay": None,
         }
     policy = service.policies[failure.entry.policy]
     attempt = Attempt(number=1, idempotent=idempotent, refreshable=True)
@@ -260,9 +270,7 @@ def _bare_answer(exchange: Exchange, catalog: Catalog) -> Iterator[Entry]:
     found = [
         entry
         for entry in catalog.statuses.get(exchange.status, ())
-        if entry.fits(
-            status=exchange.status, method=exchange.method, endpoint=exchange.endpoint
-        )
+        if entry.fits(status=exchange.status, method=exchange.method, endpoint=exchange.endpoint)
     ]
     best = max(found, key=lambda entry: len(entry.bindings), default=None)
     if best is not None and best.policy == "none":

@@ -66,8 +66,16 @@ class Log:
         """Return how many lines like this were left out before it; None leaves it out, too."""
         if event.name in _ALWAYS:
             return 0
-        kind = (event.name, event.service, event.credential, event.endpoint,
-                event.status, event.code, event.scope, event.reason)
+        kind = (
+            event.name,
+            event.service,
+            event.credential,
+            event.endpoint,
+            event.status,
+            event.code,
+            event.scope,
+            event.reason,
+        )
         now = self.now()
         storm = self._storms.get(kind)
         if storm is None:
@@ -88,6 +96,6 @@ class Log:
         if len(self._storms) < _KINDS:
             return
         # Only what has nothing left to say, else a count would be lost.
-        over = [k for k, s in self._storms.items() if now - s.started >= WINDOW and not s.suppressed]
-        for kind in over:
-            del self._storms[kind]
+        for kind, storm in list(self._storms.items()):
+            if now - storm.started >= WINDOW and not storm.suppressed:
+                del self._storms[kind]

@@ -95,9 +95,7 @@ class Middleware:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unmapped: set[tuple[str, str]] = set()
 
-    async def __call__(
-        self, request: ClientRequest, handler: ClientHandlerType
-    ) -> ClientResponse:
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send a request the resilient way; one that is no service's is sent as it is."""
         hop = hops.take(request, self._clock.now())
         if hop is not None and hop.leaves(request):
@@ -128,8 +126,10 @@ class Middleware:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._loop is not None and not self._loop.is_closed():
-                raise ConfigError("this Middleware works in another event loop already: its "
-                                  "limits hold for one loop, so make one for each")
+                raise ConfigError(
+                    "this Middleware works in another event loop already: its "
+                    "limits hold for one loop, so make one for each"
+                )
             self._loop = loop
         if not serving.started:
             serving.started = True
@@ -138,24 +138,40 @@ class Middleware:
 
     def _say_started(self, serving: Serving) -> None:
         service = serving.service
-        limits = {limit.name: _shown(pace(limit, service.share)) for limit in service.catalog.limits}
+        limits = {
+            limit.name: _shown(pace(limit, service.share)) for limit in service.catalog.limits
+        }
         reason = "what was spent before the start is unknown: the first call goes alone"
-        tell(Event(name="resilient.started", service=service.name, catalog=service.catalog.name,
-                   reason=reason if limits else None,
-                   mode=None if service.mode == "enforce" else service.mode,
-                   detail={"store": "memory", "share": str(service.share), "limits": limits}),
-             self._listeners)
+        tell(
+            Event(
+                name="resilient.started",
+                service=service.name,
+                catalog=service.catalog.name,
+                reason=reason if limits else None,
+                mode=None if service.mode == "enforce" else service.mode,
+                detail={"store": "memory", "share": str(service.share), "limits": limits},
+            ),
+            self._listeners,
+        )
 
     def _warn_of_total(self, serving: Serving, request: ClientRequest) -> None:
         total = request.session.timeout.total
-        waits = {p.name: p.max_wait for p in serving.service.policies.values()
-                 if p.action in ("retry", "back_off")}
+        waits = {
+            p.name: p.max_wait
+            for p in serving.service.policies.values()
+            if p.action in ("retry", "back_off")
+        }
         over = sorted(name for name, wait in waits.items() if total is not None and wait > total)
         if over:
-            tell(Event(name="resilient.config_warning", service=serving.service.name,
-                       reason=f"the session's total of {total:g}s ends a call before max_wait "
-                              f"of {', '.join(over)} does"),
-                 self._listeners)
+            tell(
+                Event(
+                    name="resilient.config_warning",
+                    service=serving.service.name,
+                    reason=f"the session's total of {total:g}s ends a call before max_wait "
+                    f"of {', '.join(over)} does",
+                ),
+                self._listeners,
+            )
 
     def state(self) -> dict[str, ScopeReport]:
         """Return what every scope in use is doing, by `service/kind:name`."""
@@ -174,10 +190,12 @@ class Middleware:
             waiting=state.waiting,
             in_flight=state.in_flight,
             paused_until=self._clock.at(state.paused_until - now)
-            if state.paused_until > now else None,
+            if state.paused_until > now
+            else None,
             blocked_since=self._clock.at(blocked.since - now) if blocked else None,
             blocked_until=self._clock.at(blocked.until - now)
-            if blocked and blocked.until != float("inf") else None,
+            if blocked and blocked.until != float("inf")
+            else None,
             reason=blocked.reason if blocked else None,
             refusals=len(state.refusals),
             rates=self._admission.memory.rates(state),
@@ -203,8 +221,15 @@ class Middleware:
 
         changes = self._admission.release(wanted)
         for each in changes:
-            tell(Event(name="resilient.scope_released", service=service, scope=str(each.scope),
-                       reason=each.reason), self._listeners)
+            tell(
+                Event(
+                    name="resilient.scope_released",
+                    service=service,
+                    scope=str(each.scope),
+                    reason=each.reason,
+                ),
+                self._listeners,
+            )
         return [str(each.scope) for each in changes]
 
     async def aclose(self) -> None:

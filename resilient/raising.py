@@ -109,21 +109,23 @@ def transport_error(
 ) -> TransportError:
     """Return the exception for no answer."""
     kind = TransportTimeout if failure.timeout else TransportError
-    sent = "It certainly did not leave." if failure.sent is False else (
-        "Whether the server processed it is unknown."
+    sent = (
+        "It certainly did not leave."
+        if failure.sent is False
+        else ("Whether the server processed it is unknown.")
     )
     why = _SKIPPED[skipped] if skipped else ""
     words = (f"{subject.service}: no answer ({failure.reason}).", sent, why, f"[{subject}]")
-    error = kind(
-        " ".join(filter(None, words)), service=subject.service, attempts=subject.attempts
-    )
+    error = kind(" ".join(filter(None, words)), service=subject.service, attempts=subject.attempts)
     return error.about(failure.sent)
 
 
 def not_sent(refusal: Refused, subject: Subject, retry_at: datetime | None) -> NotSent:
     """Return the exception for a call that was not admitted."""
     kinds: dict[str, type[NotSent]] = {
-        "blocked": ScopeBlocked, "queue": QueueFull, "deadline": DeadlineExceeded,
+        "blocked": ScopeBlocked,
+        "queue": QueueFull,
+        "deadline": DeadlineExceeded,
     }
     words = {
         "blocked": f"is blocked{_in(refusal.scope)}: the API shut us out, and nothing is sent",
@@ -165,8 +167,12 @@ def keys(error: ResilientError) -> dict[str, Any]:
     if error.retry_at is not None:
         found["retry_at"] = error.retry_at.isoformat(timespec="milliseconds")
     if isinstance(error, ApiError):
-        found |= {"status": error.status, "code": error.code, "policy": error.policy,
-                  "error_name": error.name or None}
+        found |= {
+            "status": error.status,
+            "code": error.code,
+            "policy": error.policy,
+            "error_name": error.name or None,
+        }
     return found
 
 

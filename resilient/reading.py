@@ -76,9 +76,7 @@ def wants_body(response: ClientResponse, catalog: Catalog) -> bool:
     return any(word in kind for each in envelopes for word in _FORMATS[each.format])
 
 
-async def read(
-    response: ClientResponse, catalog: Catalog, longest: float = LONGEST
-) -> Answer:
+async def read(response: ClientResponse, catalog: Catalog, longest: float = LONGEST) -> Answer:
     """Read a bounded part of a response's body, if it matters, and put it back.
 
     Raises:

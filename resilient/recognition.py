@@ -34,6 +34,11 @@ def classify(
         catalog = one_service(catalog)
     content = body.encode("utf-8", "replace") if isinstance(body, str) else body
     return classify_response(
-        catalog, status=status, method=method, url=url, headers=headers, body=content,
+        catalog,
+        status=status,
+        method=method,
+        url=url,
+        headers=headers,
+        body=content,
         now=Clock().wall(),
     )

@@ -45,38 +45,65 @@ class Report:
         if "url" not in self.common:
             self.common["url"] = self.url()
         elapsed = self.clock.now() - self.started
-        tell(Event(name=name, elapsed=elapsed, mode=self.mode, **self.common, **keys),
-             self.listeners)
+        tell(
+            Event(name=name, elapsed=elapsed, mode=self.mode, **self.common, **keys), self.listeners
+        )
 
     def failed(
         self, failure: Failure, attempt: int, skipped: Skipped | None, wait: float | None
     ) -> None:
         """Say that an attempt was answered with an error."""
-        self("resilient.attempt_failed", attempt=attempt, retry_skipped=skipped, delay=wait,
-             **about(failure))
+        self(
+            "resilient.attempt_failed",
+            attempt=attempt,
+            retry_skipped=skipped,
+            delay=wait,
+            **about(failure),
+        )
 
     def unmapped(self, failure: Failure, seen: set[tuple[str, str]]) -> None:
         """Say, once for each, which codes the catalog does not know."""
         for code in unmapped_once(seen, failure.catalog, failure.unmapped):
-            self("resilient.code_unmapped", status=failure.status, code=printable(code),
-                 policy=failure.entry.policy)
+            self(
+                "resilient.code_unmapped",
+                status=failure.status,
+                code=printable(code),
+                policy=failure.entry.policy,
+            )
 
     def no_answer(self, failure: NoAnswer, attempt: int, skipped: Skipped | None) -> None:
         """Say that an attempt was not answered."""
-        self("resilient.attempt_failed", attempt=attempt, retry_skipped=skipped,
-             policy="retry", reason=failure.reason)
+        self(
+            "resilient.attempt_failed",
+            attempt=attempt,
+            retry_skipped=skipped,
+            policy="retry",
+            reason=failure.reason,
+        )
 
     def delayed(self, delay: Delay, attempt: int) -> None:
         """Say that the call waits before it is sent."""
-        self("resilient.call_delayed", attempt=attempt, delay=delay.seconds, limit=delay.limit,
-             scope=delay.scope, position=delay.position, reason=delay.reason)
+        self(
+            "resilient.call_delayed",
+            attempt=attempt,
+            delay=delay.seconds,
+            limit=delay.limit,
+            scope=delay.scope,
+            position=delay.position,
+            reason=delay.reason,
+        )
 
     def changed(self, changes: Iterable[Changed], attempt: int, reason: str) -> None:
         """Say what has become of the scopes."""
         for each in changes:
             why = each.reason or reason
-            keys = {"attempt": attempt, "scope": str(each.scope), "delay": _finite(each.seconds),
-                    "retry_at": self.at(each.seconds), "reason": why}
+            keys = {
+                "attempt": attempt,
+                "scope": str(each.scope),
+                "delay": _finite(each.seconds),
+                "retry_at": self.at(each.seconds),
+                "reason": why,
+            }
             match each.change:
                 case "paused":
                     self("resilient.scope_paused", **keys)

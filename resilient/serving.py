@@ -100,19 +100,25 @@ class Serving:
 
     def _known(self, name: str) -> str:
         if isinstance(self.source, Mapping) and name not in self.source:
-            raise ConfigError(f"the service {self.service.name!r} has no credential {name!r}; "
-                              f"it has {', '.join(self.source)}")
+            raise ConfigError(
+                f"the service {self.service.name!r} has no credential {name!r}; "
+                f"it has {', '.join(self.source)}"
+            )
         return name
 
     def _only(self) -> str:
         if isinstance(self.source, Mapping):
             if len(self.source) == 1:
                 return str(next(iter(self.source)))
-            raise ConfigError(f"the service {self.service.name!r} has several credentials: choose "
-                              "one by options(credential=…), or say credential_from: host")
+            raise ConfigError(
+                f"the service {self.service.name!r} has several credentials: choose "
+                "one by options(credential=…), or say credential_from: host"
+            )
         if callable(self.source):
-            raise ConfigError(f"the service {self.service.name!r} makes its credentials by name: "
-                              "say which by options(credential=…), or credential_from: host")
+            raise ConfigError(
+                f"the service {self.service.name!r} makes its credentials by name: "
+                "say which by options(credential=…), or credential_from: host"
+            )
         return DEFAULT
 
     async def keyring(self, name: str, now: float) -> Keyring:
@@ -136,8 +142,11 @@ class Serving:
     def _forget(self, now: float) -> None:
         if len(self._keyrings) < _MANY:
             return
-        idle = [name for name, ring in self._keyrings.items()
-                if now - ring.last_used > IDLE and not ring.busy]
+        idle = [
+            name
+            for name, ring in self._keyrings.items()
+            if now - ring.last_used > IDLE and not ring.busy
+        ]
         for name in idle:
             del self._keyrings[name]
 
@@ -168,8 +177,10 @@ def _checked(service: Service, source: Any) -> Any:
     if source is None and service.secret is not None:
         source = ApiKey(service.secret.read())
     if source is not None and service.catalog.credential is None:
-        raise ConfigError(f"the catalog {service.catalog.name!r} of the service {service.name!r} "
-                          "does not say where a credential goes: it needs a 'credential' section")
+        raise ConfigError(
+            f"the catalog {service.catalog.name!r} of the service {service.name!r} "
+            "does not say where a credential goes: it needs a 'credential' section"
+        )
     if isinstance(source, Mapping):
         return {name: as_credential(each) for name, each in source.items()}
     is_factory = callable(source) and not isinstance(source, Credential)
@@ -193,8 +204,10 @@ class Directory:
         known = {service.name for service in config.services}
         for name in credentials:
             if name not in known:
-                raise ConfigError(f"a credential is given for {name!r}, and there is no such "
-                                  f"service; there are {', '.join(sorted(known))}")
+                raise ConfigError(
+                    f"a credential is given for {name!r}, and there is no such "
+                    f"service; there are {', '.join(sorted(known))}"
+                )
         return cls({s.name: Serving(s, credentials.get(s.name)) for s in config.services})
 
     def find(self, url: URL, options: Options) -> Serving | None:
@@ -207,13 +220,16 @@ class Directory:
         if options.service is not None:
             chosen = self.servings.get(options.service)
             if chosen is None:
-                raise ConfigError(f"there is no service {options.service!r}; "
-                                  f"there are {', '.join(self.servings)}")
+                raise ConfigError(
+                    f"there is no service {options.service!r}; there are {', '.join(self.servings)}"
+                )
             return chosen if chosen in fitting else None
         if len(fitting) > 1:
             names = ", ".join(each.service.name for each in fitting)
-            raise ConfigError(f"{url.host} belongs to several services ({names}): "
-                              "choose one by options(service=…)")
+            raise ConfigError(
+                f"{url.host} belongs to several services ({names}): "
+                "choose one by options(service=…)"
+            )
         return fitting[0] if fitting else None
 
     def _fitting(self, url: URL) -> tuple[Serving, ...]:

@@ -82,8 +82,9 @@ def wrap(
         ConfigError: The session is resilient already, or the configuration is wrong.
     """
     if existing in _wrapped:
-        raise ConfigError("this session is resilient already: wrapping it again would "
-                          "multiply attempts")
+        raise ConfigError(
+            "this session is resilient already: wrapping it again would multiply attempts"
+        )
     middleware = _middleware(config, credentials, listeners)
     shared: dict[str, Any] = {
         "connector": existing.connector,

@@ -59,7 +59,8 @@ def _kind(file: Path) -> Kind:
         return (exact or near)[0]
     problem = ("found none of the keys 'services' (a configuration), 'catalog' (a catalog), "
                "'policies' (a policy set)")
-    raise ConfigError(document.faults or [Fault(document.place(()), problem)])
+    place = document.place(()) if document.marks else str(file)  # an empty file has no places
+    raise ConfigError(document.faults or [Fault(place, problem)])
 
 
 def _show_config(file: Path) -> None:

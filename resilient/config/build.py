@@ -65,9 +65,11 @@ def one_service(name: str) -> Service:
 def _loaded(document: Document, folder: FilePath) -> Config:
     keys, found = structure(document, schema.ConfigKeys)
     faults = Faults(document, list(found))
-    services = [] if keys is None else [
-        _service(name, each, folder, faults) for name, each in keys.services.items()
-    ]
+    services = (
+        []
+        if keys is None
+        else [_service(name, each, folder, faults) for name, each in keys.services.items()]
+    )
     if keys is not None:
         _check_store(keys.store, faults)
     if faults.found:
@@ -100,8 +102,11 @@ def _service(
     _check_policies(catalog, policies, keys, path, faults)
     hosts = tuple(keys.hosts) or catalog.hosts
     if not hosts:
-        faults.add(path, f"the catalog {catalog.name!r} names no hosts: say which are meant "
-                         "under 'hosts'", of="key")
+        faults.add(
+            path,
+            f"the catalog {catalog.name!r} names no hosts: say which are meant under 'hosts'",
+            of="key",
+        )
     secret = keys.credential
     return Service(
         name=name,
@@ -139,16 +144,18 @@ def _check_service(keys: schema.ServiceKeys, path: Path, faults: Faults) -> None
     if keys.credential is not None and bool(keys.credential.env) == bool(keys.credential.file):
         faults.add((*path, "credential"), "expected either 'env' or 'file'")
     if keys.adaptive:
-        faults.add((*path, "adaptive"), "adaptive pacing is not in this version: leave it out, "
-                                        "or say false")
+        faults.add(
+            (*path, "adaptive"),
+            "adaptive pacing is not in this version: leave it out, or say false",
+        )
     if isinstance(keys.retry_budget, schema.BudgetKeys):
-        faults.add((*path, "retry_budget"), "a retry budget is not in this version: leave it "
-                                            "out, or say off")
+        faults.add(
+            (*path, "retry_budget"),
+            "a retry budget is not in this version: leave it out, or say off",
+        )
 
 
-def _catalog(
-    name: str, folder: FilePath, path: Path, faults: Faults
-) -> Catalog | None:
+def _catalog(name: str, folder: FilePath, path: Path, faults: Faults) -> Catalog | None:
     try:
         return load_catalog(folder / name if is_path(name) else name)
     except ConfigError as error:
@@ -221,13 +228,17 @@ def _laid_over(
     laid = dict(base)
     for name, keys in found.items():
         if name == "none":
-            faults.add((*path, name), "'none' is no policy: it says that something is no failure",
-                       of="key")
+            faults.add(
+                (*path, name), "'none' is no policy: it says that something is no failure", of="key"
+            )
             continue
         same = laid.get(name)
         if same is not None and same.action != keys.action and name in base:
-            faults.add((*path, name, "action"), f"found {keys.action!r}, expected {same.action!r}: "
-                                                "catalogs count on what the five are called")
+            faults.add(
+                (*path, name, "action"),
+                f"found {keys.action!r}, expected {same.action!r}: "
+                "catalogs count on what the five are called",
+            )
             continue
         kin = same or laid.get(keys.action) or Policy(name=name, action=keys.action)
         try:
@@ -252,9 +263,7 @@ def _policy(name: str, keys: schema.PolicyKeys, kin: Policy) -> Policy:
     return attrs.evolve(kin, **changes)
 
 
-def _overridden(
-    catalog: Catalog, keys: schema.ServiceKeys, path: Path, faults: Faults
-) -> Catalog:
+def _overridden(catalog: Catalog, keys: schema.ServiceKeys, path: Path, faults: Faults) -> Catalog:
     errors, statuses = dict(catalog.errors), dict(catalog.statuses)
     for code, variants in keys.errors.items():
         own = code_entries(code, variants, (*path, "errors", code), faults)
@@ -313,8 +322,11 @@ def _limits(
         if isinstance(change, str):
             if old is None:
                 names = [limit.name for limit in catalog.limits]
-                faults.add(at, f"there is no limit {name!r} to switch off"
-                               f"{did_you_mean(name, names)}", of="key")
+                faults.add(
+                    at,
+                    f"there is no limit {name!r} to switch off{did_you_mean(name, names)}",
+                    of="key",
+                )
             continue
         if old is None and change.rate is None:
             names = [limit.name for limit in catalog.limits]

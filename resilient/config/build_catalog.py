@@ -154,8 +154,10 @@ def _endpoints(found: Mapping[str, schema.EndpointKeys], faults: Faults) -> Iter
             continue
         unbound = set(_HOLE.findall(value.name)) - set(_HOLE.findall(template))
         if unbound:
-            faults.add(path, f"the name uses {', '.join(sorted(unbound))}, "
-                             f"which the template does not bind")
+            faults.add(
+                path,
+                f"the name uses {', '.join(sorted(unbound))}, which the template does not bind",
+            )
             continue
         yield Endpoint(
             method=method or None,
@@ -165,17 +167,16 @@ def _endpoints(found: Mapping[str, schema.EndpointKeys], faults: Faults) -> Iter
         )
 
 
-def _credential(
-    found: schema.CredentialKeys | None, faults: Faults
-) -> CredentialRule | None:
+def _credential(found: schema.CredentialKeys | None, faults: Faults) -> CredentialRule | None:
     if found is None:
         return None
     if not found.fields:
         faults.add(("credential", "fields"), "a credential needs a field to be put in")
     for key, kind in (("token", "oauth2"), ("login", "session")):
         if getattr(found, key) is not None and found.kind != kind:
-            faults.add(("credential", key), f"{key!r} goes with kind {kind}, not {found.kind}",
-                       of="key")
+            faults.add(
+                ("credential", key), f"{key!r} goes with kind {kind}, not {found.kind}", of="key"
+            )
     fields = tuple(
         Field(name=f.name, places=f.in_, value=f.value, prefix=f.prefix) for f in found.fields
     )
@@ -195,8 +196,11 @@ def _envelopes(found: Iterable[schema.EnvelopeKeys], faults: Faults) -> Iterator
         path: Path = ("envelopes", i)
         structured = each.format in ("json", "xml")
         if structured and not (each.when or each.code):
-            faults.add(path, f"a {each.format} envelope needs 'code' or 'when', "
-                             "else every body would be an error")
+            faults.add(
+                path,
+                f"a {each.format} envelope needs 'code' or 'when', "
+                "else every body would be an error",
+            )
         if not structured and (each.code or each.when or each.message):
             faults.add(path, f"a {each.format} envelope has no paths: its text is the message")
         yield Envelope(
@@ -286,8 +290,9 @@ def _texts(found: Iterable[schema.TextKeys], faults: Faults) -> Iterator[Entry]:
             faults.add(("texts", i, "match"), f"{keys.match!r} fits every text")
         for status in keys.status or (None,):
             name = keys.name or keys.match
-            yield _entry(keys, kind="text", match=keys.match, code=keys.code, status=status,
-                         name=name)
+            yield _entry(
+                keys, kind="text", match=keys.match, code=keys.code, status=status, name=name
+            )
 
 
 def _entry(keys: schema.EntryKeys, **identity: Any) -> Entry:
@@ -312,8 +317,12 @@ def _check_ties(entries: Iterable[Entry], path: Path, faults: Faults) -> None:
         mine, its = dict(one.bindings), dict(other.bindings)
         apart = any(mine[key] != its[key] for key in mine.keys() & its.keys())
         if len(mine) == len(its) and not apart:
-            faults.add(path, f"two variants fit the same response: {_bound(mine)} and "
-                             f"{_bound(its)}; bind one of them further", of="key")
+            faults.add(
+                path,
+                f"two variants fit the same response: {_bound(mine)} and "
+                f"{_bound(its)}; bind one of them further",
+                of="key",
+            )
 
 
 def _bound(bindings: Mapping[str, object]) -> str:
@@ -325,8 +334,10 @@ def _check_references(catalog: Catalog, keys: schema.CatalogKeys, faults: Faults
     for path, entry in _entries(keys):
         check_policy(entry.policy, path, POLICY_NAMES, faults, cutoff=0.75)
         if entry.envelope is not None and entry.envelope not in envelopes:
-            faults.add((*path, "envelope"), f"there is no envelope {entry.envelope!r}"
-                                            f"{did_you_mean(entry.envelope, envelopes)}")
+            faults.add(
+                (*path, "envelope"),
+                f"there is no envelope {entry.envelope!r}{did_you_mean(entry.envelope, envelopes)}",
+            )
         check_endpoint(entry.endpoint, catalog, (*path, "endpoint"), faults)
     for name, limit in keys.limits.items():
         check_endpoint(limit.endpoint, catalog, ("limits", name, "endpoint"), faults)

@@ -77,10 +77,12 @@ def structure(document: Document, kind: type[T]) -> tuple[T | None, tuple[Fault,
             return _converter().structure(data, kind), tuple(faults)
         except Exception as error:  # noqa: BLE001 - cattrs raises whatever a hook raised
             found = list(_leaves(error, ()))
-        for each in found:
+        faults.extend(
+            Fault(document.place(each.path, of=each.of), each.problem)
+            for each in found
             # What is missing only because it was cut out is no news.
-            if each.problem and not any(cut[: len(each.path)] == each.path for cut in seen):
-                faults.append(Fault(document.place(each.path, of=each.of), each.problem))
+            if each.problem and not any(path[: len(each.path)] == each.path for path in seen)
+        )
         cut = [each.path for each in found]
         seen.update(path for path in cut if path)
         if () in cut or not all(_cut(data, path) for path in cut):
@@ -171,9 +173,7 @@ def _guarded(hook: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _class(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
-    renames: dict[str, Any] = (
-        {"in_": override(rename="in")} if kind is schema.FieldKeys else {}
-    )
+    renames: dict[str, Any] = {"in_": override(rename="in")} if kind is schema.FieldKeys else {}
     inner = make_dict_structure_fn(kind, converter, **renames)
     optional = {f.name.rstrip("_") for f in attrs.fields(kind) if f.default is not attrs.NOTHING}
     shorthand = next((key for cls, key in _SHORTHAND.items() if issubclass(kind, cls)), None)
@@ -222,8 +222,9 @@ def _mapping(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
             raise Mismatch(value, "a mapping")
 
         def convert(pair: tuple[Any, Any]) -> Any:
-            key = converter.structure(Plain(pair[0]) if isinstance(pair[0], str) else pair[0],
-                                      key_kind)
+            key = converter.structure(
+                Plain(pair[0]) if isinstance(pair[0], str) else pair[0], key_kind
+            )
             return key, converter.structure(pair[1], item)
 
         pairs = ((key, (key, each)) for key, each in value.items())
@@ -330,9 +331,11 @@ def _status_class(value: Any) -> Any:
 
 def _share(value: Any) -> Any:
     number = type(value) in (int, float) and units.is_finite(value)
-    return str(_form(units.share, "a share such as 1/4, above 0 and at most 1")(
-        str(value) if number else value
-    ))
+    return str(
+        _form(units.share, "a share such as 1/4, above 0 and at most 1")(
+            str(value) if number else value
+        )
+    )
 
 
 _SCOPES = ("credential", "ip", "host")

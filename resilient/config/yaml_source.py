@@ -149,9 +149,7 @@ def read(text: str | bytes, label: str) -> Document:
         data = _document(composer, text)
     except (yaml.YAMLError, UnicodeError) as error:
         composer.faults.append(_unreadable(label, error))
-    return Document(
-        label=label, data=data, marks=composer.marks, faults=tuple(composer.faults)
-    )
+    return Document(label=label, data=data, marks=composer.marks, faults=tuple(composer.faults))
 
 
 def _document(composer: _Composer, text: str | bytes) -> Any:

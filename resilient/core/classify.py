@@ -136,8 +136,6 @@ def _most_bound(entries: Iterable[Entry], exchange: Exchange) -> Entry | None:
     fitting = [
         entry
         for entry in entries
-        if entry.fits(
-            status=exchange.status, method=exchange.method, endpoint=exchange.endpoint
-        )
+        if entry.fits(status=exchange.status, method=exchange.method, endpoint=exchange.endpoint)
     ]
     return max(fitting, key=lambda entry: len(entry.bindings), default=None)

@@ -100,8 +100,9 @@ def _skipped(
 
 def marks(failure: Failure, catalog: Catalog, policies: Policies, u: float) -> tuple[Mark, ...]:
     """Say what every error of a response, not only the one that decides, leaves behind."""
-    found = [_mark(failure, catalog, policies[f.entry.policy], i, u)
-             for i, f in enumerate(failure.found)]
+    found = [
+        _mark(failure, catalog, policies[f.entry.policy], i, u) for i, f in enumerate(failure.found)
+    ]
     return tuple(mark for mark in found if mark is not None)
 
 

@@ -149,7 +149,9 @@ class Endpoints:
 
     endpoints: tuple[Endpoint, ...]
     _root: _Node = attrs.field(
-        init=False, repr=False, eq=False,
+        init=False,
+        repr=False,
+        eq=False,
         default=attrs.Factory(lambda self: _tree(self.endpoints), takes_self=True),
     )
 

@@ -265,8 +265,13 @@ class Admission:
         limit = gate.name if isinstance(gate, LimitGate) else None
         # Of an answer, or a free connection, nobody knows when it comes.
         unknown = not seconds and wait is not None and wait.seconds is None
-        return Delay(seconds=None if unknown else seconds, position=lane.live + 1,
-                     reason=reason, limit=limit, scope=scope)
+        return Delay(
+            seconds=None if unknown else seconds,
+            position=lane.live + 1,
+            reason=reason,
+            limit=limit,
+            scope=scope,
+        )
 
     def _held(self, lane: Lane, arrival: int, cost: int, now: float) -> Wait | None:
         """Return what holds a call up longest, or None if it may go."""

@@ -70,7 +70,8 @@ class Memory:
     ) -> Lane:
         """Return the lane of a call."""
         applying = tuple(
-            limit for limit in service.catalog.limits
+            limit
+            for limit in service.catalog.limits
             if limit.endpoint is None or limit.endpoint == names.endpoint
         )
         kinds = self._kinds(service)
@@ -137,8 +138,9 @@ class Memory:
 
     def rates(self, state: ScopeState) -> dict[str, float]:
         """Return the calls a second that the limits of a scope allow, by their names."""
-        return {gate.name: gate.gauge.rate for gate in self.limits.values()
-                if state in gate.parents}
+        return {
+            gate.name: gate.gauge.rate for gate in self.limits.values() if state in gate.parents
+        }
 
     def sweep(self, now: float) -> None:
         """Forget what would be no different if it were new; a lane is only a way to it."""

@@ -185,7 +185,13 @@ class ScopeState:
         return change
 
     def block(
-        self, base: float | None, cap: float, now: float, *, asked: float | None, reason: str,
+        self,
+        base: float | None,
+        cap: float,
+        now: float,
+        *,
+        asked: float | None,
+        reason: str,
         by: object = None,
     ) -> None:
         """Latch. A probe that fails doubles the cool-down, up to its cap."""

@@ -68,7 +68,7 @@ def test_no_limits(cli: Cli, written: Callable[[str], str]) -> None:
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("version: 1\nservices:\n  x: {catalog: hhh, mode: on}\n", [":3:15: ", ":3:26: "]),
+        ("version: 1\nservices:\n  x: {catalog: hhh, mode: on}\n", [":3:16: ", ":3:27: "]),
         ("catalog: mine\n" + SOURCE + "hots: [a]\nlimits: {c: {rate: 5/x}}\n",
          [":3:1: unknown key 'hots'; did you mean 'hosts'?", ":4:20: "]),
         ("policies:\n  retry: {action: retri}\n  back_off: {action: retry}\n", [":2:19: "]),

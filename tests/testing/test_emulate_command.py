@@ -44,7 +44,7 @@ def test_it_serves_until_interrupted() -> None:
         assert found
         assert "configuration" in hint
         assert f'hosts: ["{found[1]}"]' == key.strip()
-        with urllib.request.urlopen(f"{found[0]}/me", timeout=10) as response:
+        with urllib.request.urlopen(f"http://{found[1]}/me", timeout=10) as response:
             assert 200 == response.status
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=10)
