@@ -44,9 +44,9 @@ def _line(label: str, text: str) -> str:
 
 def _what(error: Said) -> str:
     code = error["reported"] or error["code"]
-    if not code or code.rpartition("/")[2] == error["name"]:
-        return code or error["name"]
-    return f"{code}, {error['name']}"
+    if code is None:
+        return str(error["name"])
+    return str(code) if code.rpartition("/")[2] == error["name"] else f"{code}, {error['name']}"
 
 
 def _verdict(said: Said) -> str:

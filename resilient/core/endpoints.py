@@ -160,6 +160,8 @@ class Endpoints:
         nodes, found = [self._root], list(self._root.rests)
         for segment in segments:
             nodes = [after for node in nodes for after in node.follow(segment)]
+            if not nodes:
+                break
             for node in nodes:
                 found += node.rests
         return found + [each for node in nodes for each in node.ends]

