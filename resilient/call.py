@@ -8,7 +8,6 @@ held lets go of it.
 
 import asyncio
 from collections.abc import Callable
-from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, NoReturn, assert_never
 from weakref import WeakKeyDictionary
@@ -25,13 +24,10 @@ from resilient.core.decide import decide, decide_no_answer, marks
 from resilient.core.redact import url as redacted
 from resilient.core.replay import is_idempotent
 from resilient.credentials import (
-    Calls,
     CannotSign,
     CredentialRefused,
     CredentialUnavailable,
-    Keyring,
     Signature,
-    place,
 )
 from resilient.errors import NotSent, ResilientError
 from resilient.events import Listener
@@ -46,9 +42,10 @@ from resilient.model import (
     Skipped,
     Verdict,
 )
-from resilient.options import Options, using
+from resilient.options import Options
 from resilient.report import Report, about
 from resilient.serving import Serving
+from resilient.signing import OutOfTime, Signing, renewing
 from resilient.state.admission import Admission, Changed, Delay, Grant, Refused
 from resilient.state.lane import Lane
 from resilient.state.memory import Names
@@ -59,7 +56,8 @@ FILE_SETTLES = 0.1
 ELSEWHERE = "other"
 """What the endpoint scope is called where no template matches."""
 
-_renewing: ContextVar[tuple[str, str] | None] = ContextVar("resilient_renewing", default=None)
+_IN_THE_CLEAR = "the credential is not sent over plain http: name the host under 'hosts'"
+_NO_CREDENTIAL = (CredentialRefused, CredentialUnavailable, CannotSign)
 _failures: "WeakKeyDictionary[ClientResponse, Failure]" = WeakKeyDictionary()
 
 
@@ -104,14 +102,12 @@ class Call:
     credential: str = attrs.field(init=False)
     signs: bool = attrs.field(init=False)
     renews: bool = attrs.field(init=False)
-    keyring: Keyring | None = attrs.field(default=None, init=False)
-    plan: place.Plan | None = attrs.field(default=None, init=False)
+    signing: Signing = attrs.field(init=False)
     sends: int = attrs.field(default=0, init=False)
     resends: int = attrs.field(default=0, init=False)
     refreshed: bool = attrs.field(default=False, init=False)
     waited: float = attrs.field(default=0.0, init=False)
-    generation: int = attrs.field(default=0, init=False)
-    _last: "Callable[[datetime | None], ResilientError] | None" = attrs.field(
+    _last: Callable[[datetime | None], ResilientError] | None = attrs.field(
         default=None, init=False
     )
     _last_answer: reading.Answer | None = attrs.field(default=None, init=False)
@@ -119,10 +115,10 @@ class Call:
     def __attrs_post_init__(self) -> None:
         self.started = self.clock.now()
         self.endpoint = self.serving.endpoint(self.request)
-        service, renewing = self.serving.service, _renewing.get()
-        self.renews = renewing is not None and renewing[0] == service.name
-        if self.renews and renewing is not None:
-            self.credential, self.signs = renewing[1], False
+        service, within = self.serving.service, renewing.get()
+        self.renews = within is not None and within[0] == service.name
+        if self.renews and within is not None:
+            self.credential, self.signs = within[1], False
         else:
             self.credential, self.signs = self.serving.name(self.request, self.options)
         ends = [self.started + service.timeout, self.options.deadline, self.started + self._total()]
@@ -131,6 +127,7 @@ class Call:
             call, self.sends, self.resends = self.hop.call, self.hop.sends, self.hop.resends
             ends.append(self.hop.deadline)
         self.deadline = min(ends)
+        self.signing = Signing(serving=self.serving, request=self.request, name=self.credential)
         self.report = Report(
             self.listeners, self.clock, self._common(call), self._shown_url, self.started
         )
@@ -160,8 +157,7 @@ class Call:
         try:
             return await self._attempts()
         finally:
-            if self.plan is not None:
-                await place.restore(self.plan, self.request)
+            await self.signing.take_off()
 
     async def _attempts(self) -> ClientResponse:
         if self.signs:
@@ -178,61 +174,23 @@ class Call:
                 return response
 
     async def _prepare(self) -> None:
-        rule, request = self.serving.rule, self.request
-        if rule is None or not self.serving.may_sign(request.url) or self._downgraded():
-            self.report(
-                "resilient.config_warning",
-                reason=("the credential is not sent over plain http: name the host under 'hosts'"),
-            )
-            self.signs = False
+        leaves = self.hop is not None and self.hop.leaves(self.request)
+        if leaves or not self.serving.may_sign(self.request.url):
+            self.report("resilient.config_warning", reason=_IN_THE_CLEAR)
             return
         try:
-            self.keyring = await self.serving.keyring(self.credential, self.started)
-            self.plan = await place.plan(request, rule)
+            await self.signing.prepare(self.started)
         except CannotSign as error:
-            raise self._unsent(str(error)) from error
-
-    def _downgraded(self) -> bool:
-        return self.hop is not None and self.hop.leaves(self.request)
+            self._fail(self._unsent(str(error)), error)
 
     async def _ready(self) -> Signature | None:
-        if self.keyring is None:
-            return None
-        current = self.keyring.current
-        if current is not None and not self.keyring.busy:
-            return current
-        found: Signature = await self._with_credential(self.keyring.ready)
-        return found
-
-    async def _with_credential(self, work: Callable[[Calls], Any]) -> Any:
-        """Wait for a load or a renewal: the calls that it makes are none of the caller's."""
-        limit = asyncio.timeout_at(self._deadline_at())
         try:
-            async with limit:
-                with using(_renewing, (self.serving.service.name, self.credential)):
-                    return await work(self._calls())
-        except CredentialRefused as error:
-            self._fail(self._refused_credential(error), error)
-        except CannotSign as error:
-            self._fail(self._unsent(str(error)), error)
-        except CredentialUnavailable as error:
-            self._fail(self._unsent(str(error)), error)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            refusal = Refused("deadline", None)
-            self._fail(self._not_sent(refusal), error)
-
-    def _deadline_at(self) -> float | None:
-        return None if self.deadline == float("inf") else self.deadline
-
-    def _calls(self) -> Calls:
-        return Calls(
-            rule=self.serving.rule,
-            http=self.request.session,
-            origin=self.request.url.origin(),
-            allowed=self.serving.may_sign,
-        )
+            return await self.signing.ready(self.deadline)
+        except _NO_CREDENTIAL as error:
+            self._fail(self._without_credential(error), error)
+        except ResilientError as error:
+            # The call that loads or renews it failed, and says itself how.
+            self._fail(error, error.__cause__)
 
     async def _admit(self) -> Grant:
         began, timer = self.clock.now(), None
@@ -275,21 +233,18 @@ class Call:
         )
 
     async def _sign(self, signature: Signature | None, grant: Grant) -> bool:
-        """Put the credential on; False if it went stale in the queue. It never suspends."""
-        if signature is None or self.plan is None or self.keyring is None:
-            return True
+        """Put the credential on; False if it went stale in the queue."""
         try:
-            if self.keyring.busy or self.keyring.current != signature:
+            if self.signing.is_stale(signature):
                 grant.cancel()
                 return False
-            await place.apply(self.plan, self.request, signature.values)
+            await self.signing.put_on(signature)
         except CannotSign as error:
             grant.cancel()
-            raise self._unsent(str(error)) from error
+            self._fail(self._unsent(str(error)), error)
         except BaseException:
             grant.cancel()
             raise
-        self.generation = signature.generation
         return True
 
     async def _send(self, grant: Grant) -> "reading.Answer | Lost":
@@ -387,14 +342,13 @@ class Call:
         service_says = self.serving.service.idempotent.get(
             self.endpoint.name if self.endpoint else ""
         )
-        ring = self.keyring
         return Attempt(
             number=1 + self.resends,
             idempotent=is_idempotent(
                 self.request.method, self.options.idempotent, service_says, said
             ),
             replayable=reading.is_replayable(self.request),
-            refreshable=ring is not None and ring.credential.refreshable,
+            refreshable=self.signing.refreshable,
             refreshed=self.refreshed,
             remaining=self.deadline - self.clock.now(),
         )
@@ -483,13 +437,14 @@ class Call:
         reading.ready_again(self.request)
 
     async def _renew(self) -> None:
-        ring, generation = self.keyring, self.generation
-        if ring is None:
-            raise AssertionError("there is nothing to renew")  # pragma: no cover
         self.refreshed = True
-        before = ring.current
-        await self._with_credential(lambda calls: ring.renew(generation, calls))
-        if ring.current is not None and before is not None and ring.current != before:
+        try:
+            renewed = await self.signing.renew(self.deadline)
+        except _NO_CREDENTIAL as error:
+            self._fail(self._without_credential(error), error)
+        except ResilientError as error:
+            self._fail(error, error.__cause__)
+        if renewed:
             self.report("resilient.reauthenticated", attempt=self.sends)
         reading.ready_again(self.request)
 
@@ -543,12 +498,15 @@ class Call:
             attempts=self.sends,
         )
 
-    def _refused_credential(self, error: CredentialRefused) -> ResilientError:
+    def _without_credential(self, error: Exception) -> ResilientError:
+        if isinstance(error, OutOfTime):
+            return self._not_sent(Refused("deadline", None))
         if self._last is not None:
             return self._last(None)
-        return raising.dead_credential(
-            str(error), error.cause, self._subject(), self.serving.service.catalog.name
-        )
+        if not isinstance(error, CredentialRefused):
+            return self._unsent(str(error))
+        catalog = self.serving.service.catalog.name
+        return raising.dead_credential(str(error), error.cause, self._subject(), catalog)
 
     def _fail(self, error: ResilientError, cause: BaseException | None) -> NoReturn:
         """Say that the call failed, and raise."""

@@ -1,0 +1,126 @@
+"""The credential of one call: made ready, put on each attempt, renewed, taken off again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TypeVar
+
+import attrs
+from aiohttp import ClientRequest
+
+from resilient.credentials import Calls, CredentialUnavailable, Keyring, Signature, place
+from resilient.options import using
+from resilient.serving import Serving
+
+T = TypeVar("T")
+
+renewing: ContextVar[tuple[str, str] | None] = ContextVar("resilient_renewing", default=None)
+"""Service and credential that the current task loads or renews: its calls are not signed."""
+
+
+class OutOfTime(CredentialUnavailable):
+    """The call's deadline came before its credential."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Signing:
+    """What signs one call, if anything does.
+
+    Attributes:
+        serving: The service.
+        request: The request.
+        name: The credential's name.
+        keyring: What holds it; None: the call is not signed.
+        plan: Where it goes.
+        signature: What the last attempt was signed with.
+    """
+
+    serving: Serving
+    request: ClientRequest
+    name: str
+    keyring: Keyring | None = attrs.field(default=None, init=False)
+    plan: place.Plan | None = attrs.field(default=None, init=False)
+    signature: Signature | None = attrs.field(default=None, init=False)
+
+    @property
+    def refreshable(self) -> bool:
+        """Whether there is something to renew."""
+        return self.keyring is not None and self.keyring.credential.refreshable
+
+    async def prepare(self, now: float) -> None:
+        """Look for the credential, and decide where it goes.
+
+        Raises:
+            CannotSign: It has no place in this request.
+        """
+        self.keyring = await self.serving.keyring(self.name, now)
+        if self.serving.rule is not None:
+            self.plan = await place.plan(self.request, self.serving.rule)
+
+    async def ready(self, deadline: float) -> Signature | None:
+        """Return what signs an attempt, after any load or renewal that is under way.
+
+        Raises:
+            CredentialRefused: There is none, and asking again cannot help.
+            CredentialUnavailable: It could not be had now, or not in time.
+            CannotSign: It must not be fetched from where the catalog says.
+        """
+        ring = self.keyring
+        if ring is None:
+            return None
+        if ring.current is not None and not ring.busy:
+            return ring.current
+        return await self._within(deadline, ring.ready)
+
+    def is_stale(self, signature: Signature | None) -> bool:
+        """Tell whether a signature has been overtaken while the call was queued."""
+        ring = self.keyring
+        return ring is not None and (ring.busy or ring.current != signature)
+
+    async def put_on(self, signature: Signature | None) -> None:
+        """Put it on the request. It never suspends, so nothing overtakes it before the send.
+
+        Raises:
+            CannotSign: It cannot be sent.
+        """
+        if signature is not None and self.plan is not None:
+            self.signature = signature
+            await place.apply(self.plan, self.request, signature.values)
+
+    async def take_off(self) -> None:
+        """Take it off the request, which aiohttp may send on to where a redirect leads."""
+        if self.plan is not None:
+            await place.restore(self.plan, self.request)
+
+    async def renew(self, deadline: float) -> bool:
+        """See to a newer signature than that of the last attempt; tell whether there is one.
+
+        Raises:
+            CredentialRefused: There is none, and asking again cannot help.
+            CredentialUnavailable: It could not be had now, or not in time.
+        """
+        ring, old = self.keyring, self.signature
+        if ring is None or old is None:
+            return False
+        await self._within(deadline, lambda calls: ring.renew(old.generation, calls))
+        return ring.current is not None and ring.current != old
+
+    async def _within(self, deadline: float, work: Callable[[Calls], Awaitable[T]]) -> T:
+        """Wait for others' work too; the calls that it makes are none of this caller's."""
+        limit = asyncio.timeout_at(None if deadline == float("inf") else deadline)
+        try:
+            async with limit:
+                with using(renewing, (self.serving.service.name, self.name)):
+                    return await work(self._calls())
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise OutOfTime("the credential did not come in time") from error
+
+    def _calls(self) -> Calls:
+        return Calls(
+            rule=self.serving.rule,
+            http=self.request.session,
+            origin=self.request.url.origin(),
+            allowed=self.serving.may_sign,
+        )
