@@ -34,7 +34,18 @@ HOLDING = ("back_off", "block_warning")
 """The actions that hold a scope."""
 
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
-_BODYLESS = (204, 304)
+_BODYLESS = (204, 205, 304)
+_WRITTEN_AS = {
+    "json": ("json", "javascript", "text/plain", "text/html"),
+    "xml": ("xml", "text/plain"),
+    "text": ("text/plain",),
+    "html": ("html",),
+}
+
+_DECIDED = (
+    *("policy", "action", "errors", "scope", "processed", "retry_after", "resend"),
+    *("retry_skipped", "exception", "unmapped", "attempts", "delay"),
+)
 
 AnyHeaders = Mapping[str, str] | Iterable[tuple[str, str]]
 """Response headers: a mapping, or pairs where a name may come twice."""
@@ -110,13 +121,19 @@ def _endpoints(endpoints: tuple[Endpoint, ...]) -> Endpoints:
 
 
 def is_read(catalog: Catalog, method: str, status: int, content_type: str) -> bool:
-    """Tell whether a body is looked into: a success only where the catalog expects errors."""
+    """Tell whether a body is looked into: a success only where the catalog expects errors.
+
+    As `resilient.reading.wants_body`, but that an unknown content type fits.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
     if method == "HEAD" or status < 200 or status in _BODYLESS:  # noqa: PLR2004
+        return False
+    if kind == "text/event-stream":
         return False
     if status >= 400:  # noqa: PLR2004 - RFC 9110 section 15.5
         return True
-    streamed = content_type.lower().startswith("text/event-stream")
-    return not streamed and any(each.comes_with(status) for each in catalog.envelopes)
+    formats = {each.format for each in catalog.envelopes if each.comes_with(status)}
+    return any(not kind or word in kind for each in formats for word in _WRITTEN_AS[each])
 
 
 def _header(pairs: Iterable[tuple[str, str]], name: str) -> str:
@@ -167,7 +184,10 @@ def explain(
         "endpoint": exchange.endpoint,
         "idempotent": idempotent,
         "host_known": _host_known(service, url),
-        "answers": [_answer(each) for each in _answers(exchange, service)],
+        "answers": [
+            {"code": each.code, "name": each.name, "meaning": each.meaning}
+            for each in _answers(exchange, service)
+        ],
         "truncated": not complete,
     }
 
@@ -180,19 +200,7 @@ def _is_idempotent(service: Service, method: str, endpoint: Endpoint | None) -> 
 
 def _decided(service: Service, failure: Failure | None, *, idempotent: bool) -> dict[str, Any]:
     if failure is None:
-        nothing = dict.fromkeys(("scope", "processed", "retry_after"))
-        return {
-            "policy": None,
-            "action": None,
-            "errors": [],
-            **nothing,
-            "resend": False,
-            "retry_skipped": None,
-            "exception": None,
-            "unmapped": [],
-            "attempts": None,
-            "delay": None,
-        }
+        return dict.fromkeys(_DECIDED) | {"errors": [], "resend": False, "unmapped": []}
     policy = service.policies[failure.entry.policy]
     attempt = Attempt(number=1, idempotent=idempotent, refreshable=True)
     verdict = decide(failure, policy, attempt, 0.5)
@@ -275,10 +283,6 @@ def _bare_answer(exchange: Exchange, catalog: Catalog) -> Iterator[Entry]:
     best = max(found, key=lambda entry: len(entry.bindings), default=None)
     if best is not None and best.policy == "none":
         yield best
-
-
-def _answer(entry: Entry) -> dict[str, Any]:
-    return {"code": entry.code, "name": entry.name, "meaning": entry.meaning}
 
 
 def _host_known(service: Service, url: str | None) -> bool | None:

@@ -88,6 +88,8 @@ class Serving:
     def name(self, request: ClientRequest, options: Options) -> tuple[str, bool]:
         """Return the credential's name, and whether it is ours to put on the request."""
         if self.rule is not None and (own := carried(request, self.rule)) is not None:
+            if (known := self._holding(own)) is not None:
+                return known, False
             digest = hashlib.blake2s(own.encode(), key=self._salt, digest_size=6).hexdigest()
             return f"signed-{digest}", False
         if self.source is None:
@@ -97,6 +99,13 @@ class Serving:
         if self.service.credential_from == "host":
             return self._known(request.url.host or ""), True
         return self._only(), True
+
+    def _holding(self, value: str) -> str | None:
+        """Return whose value it is: a redirect may give our own back to us, in its Location."""
+        for name, ring in self._keyrings.items():
+            if ring.current is not None and value in ring.current.values.values():
+                return name
+        return None
 
     def _known(self, name: str) -> str:
         if isinstance(self.source, Mapping) and name not in self.source:

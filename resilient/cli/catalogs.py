@@ -159,8 +159,12 @@ def _identity(entry: Entry) -> str:
 
 def _show_limits(limits: Iterable[Limit]) -> None:
     rows = [
-        (each.name, documented(each), ", ".join(limit_object(each)["per"]),
-         each.endpoint or "all calls")
+        (
+            each.name,
+            documented(each),
+            ", ".join(limit_object(each)["per"]),
+            each.endpoint or "all calls",
+        )
         for each in limits
     ]
     show_table(("name", "calls", "per", "endpoint"), rows)

@@ -57,8 +57,10 @@ def _kind(file: Path) -> Kind:
     near = [kind for kind in KINDS if did_you_mean(kind, keys, 0.75)]
     if exact or near:
         return (exact or near)[0]
-    problem = ("found none of the keys 'services' (a configuration), 'catalog' (a catalog), "
-               "'policies' (a policy set)")
+    problem = (
+        "found none of the keys 'services' (a configuration), 'catalog' (a catalog), "
+        "'policies' (a policy set)"
+    )
     place = document.place(()) if document.marks else str(file)  # an empty file has no places
     raise ConfigError(document.faults or [Fault(place, problem)])
 
@@ -68,8 +70,10 @@ def _show_config(file: Path) -> None:
     show(f"{file}: right, {_count(len(services), 'service')}", style="bold")
     for each in services:
         share = "" if each.share == 1 else f", {each.share} of every limit"
-        show(f"  {each.name}: catalog {each.catalog.name}, revision {each.catalog.revision}, "
-             f"{each.mode}, {', '.join(each.hosts)}{share}")
+        show(
+            f"  {each.name}: catalog {each.catalog.name}, revision {each.catalog.revision}, "
+            f"{each.mode}, {', '.join(each.hosts)}{share}"
+        )
     _show_limits(row for each in services for row in _service_rows(each))
 
 
@@ -80,8 +84,11 @@ def _service_rows(service: Service) -> Iterator[Row]:
 
 def _show_catalog(file: Path) -> None:
     catalog = load_catalog(file)
-    show(f"{file}: right, the catalog {catalog.name!r}, revision {catalog.revision}, "
-         f"{_count(len(catalog.entries), 'error')}", style="bold")
+    show(
+        f"{file}: right, the catalog {catalog.name!r}, revision {catalog.revision}, "
+        f"{_count(len(catalog.entries), 'error')}",
+        style="bold",
+    )
     rows = (row for each in catalog.limits for row in _rows(each, Fraction(1)))
     _show_limits((catalog.name, *row) for row in rows)
 
@@ -99,8 +106,14 @@ def _rows(limit: Limit, share: Fraction) -> Iterator[Row]:
         burst, rate = kept.capacity, f"{kept.rate:.4g}/s"
     for kinds in limit.per:
         yield (
-            limit.name, "+".join(kinds), limit.endpoint or "all calls", documented(limit),
-            str(burst), rate, in_words(time_for(kept, 10)), in_words(time_for(kept, 100)),
+            limit.name,
+            "+".join(kinds),
+            limit.endpoint or "all calls",
+            documented(limit),
+            str(burst),
+            rate,
+            in_words(time_for(kept, 10)),
+            in_words(time_for(kept, 100)),
         )
 
 
@@ -109,8 +122,17 @@ def _show_limits(rows: Iterable[Row]) -> None:
     if not found:
         show("no limits: calls are not paced")
         return
-    headers = ("service", "limit", "per", "endpoint", "documented", "burst", "steady rate",
-               "first 10", "first 100")
+    headers = (
+        "service",
+        "limit",
+        "per",
+        "endpoint",
+        "documented",
+        "burst",
+        "steady rate",
+        "first 10",
+        "first 100",
+    )
     show_table(headers, found)
 
 

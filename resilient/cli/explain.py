@@ -19,9 +19,7 @@ from resilient.config.service import Service
 from resilient.config.structure import did_you_mean
 from resilient.errors import ConfigError
 from resilient.explain import explain
-
-MOST_READ = 65536
-"""Bytes of a body that are looked into, as the middleware does."""
+from resilient.reading import LARGEST
 
 _METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
 
@@ -50,8 +48,14 @@ def command(
     headers = [_header(each) for each in header or ()]
     text, complete = _body(body)
     found = explain(
-        meant, status=status, method=known_method, url=known_url, headers=headers, body=text,
-        complete=complete, now=Clock().wall(),
+        meant,
+        status=status,
+        method=known_method,
+        url=known_url,
+        headers=headers,
+        body=text,
+        complete=complete,
+        now=Clock().wall(),
     )
     if as_json:
         show_json(found)
@@ -78,8 +82,10 @@ def _bare(catalog: Catalog) -> Service:
     plain = one_service("http")
     unknown = {each.policy for each in catalog.entries} - {*plain.policies, "none"}
     if unknown:
-        refuse(f"the catalog {catalog.name!r} uses policies of your own "
-               f"({', '.join(sorted(unknown))}): say where they are with --config and --service")
+        refuse(
+            f"the catalog {catalog.name!r} uses policies of your own "
+            f"({', '.join(sorted(unknown))}): say where they are with --config and --service"
+        )
     return attrs.evolve(plain, name=catalog.name, catalog=catalog, hosts=catalog.hosts)
 
 
@@ -101,8 +107,10 @@ def _only(catalog: str, services: dict[str, Service], file: Path) -> Service:
     fitting = [each for each in services.values() if each.catalog.name == catalog]
     if len(fitting) > 1:
         names = ", ".join(each.name for each in fitting)
-        refuse(f"several services of {file} have the catalog {catalog!r}: say which with "
-               f"--service ({names})")
+        refuse(
+            f"several services of {file} have the catalog {catalog!r}: say which with "
+            f"--service ({names})"
+        )
     if not fitting:
         known = sorted({each.catalog.name for each in services.values()})
         hint = did_you_mean(catalog, known) or f"; there are {', '.join(known) or 'none'}"
@@ -144,10 +152,10 @@ def _body(source: str | None) -> tuple[bytes, bool]:
         return b"", True
     try:
         if source == "-":
-            found = sys.stdin.buffer.read(MOST_READ + 1)
+            found = sys.stdin.buffer.read(LARGEST + 1)
         else:
             with Path(source).open("rb") as file:
-                found = file.read(MOST_READ + 1)
+                found = file.read(LARGEST + 1)
     except OSError as error:
         refuse(f"--body: {source}: {error.strerror or error}")
-    return found[:MOST_READ], len(found) <= MOST_READ
+    return found[:LARGEST], len(found) <= LARGEST

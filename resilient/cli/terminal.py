@@ -68,14 +68,13 @@ def show_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         _show_wrapped(console, headers, rows)
         return
     for line in lines:
-        cells = (cell + " " * (width - cell_len(cell))
-                 for cell, width in zip(line, widths, strict=True))
+        cells = (
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
+        )
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
-def _show_wrapped(
-    console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]]
-) -> None:
+def _show_wrapped(console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for header in headers:
         table.add_column(header, no_wrap=header is not headers[-1])

@@ -33,8 +33,9 @@ def told(said: Said, service: Service) -> Iterator[str]:
         yield from _about(first)
         yield _line("library", _DONE[policy.action](said, policy))
         yield _line("next", _next(said, service))
-        yield from (_line("also", f"{_what(each)} ({each['policy']}): {each['meaning']}")
-                    for each in others)
+        yield from (
+            _line("also", f"{_what(each)} ({each['policy']}): {each['meaning']}") for each in others
+        )
     yield from _notes(said)
 
 
@@ -77,23 +78,18 @@ def _about(error: Said) -> Iterator[str]:
 
 
 def _between(said: Said) -> str:
-    if said["delay"] is None:
-        return "a delay"
-    least, most = said["delay"]
-    return in_words(least) if least == most else f"{in_words(least)} to {in_words(most)}"
+    least, most = map(in_words, said["delay"])
+    return least if least == most else f"{least} to {most}"
 
 
 def _why(said: Said, policy: Policy) -> str:
-    match said["retry_skipped"]:
-        case "not_idempotent":
-            return (f"the server may have carried it out, and {said['method']} twice is not the "
-                    "same as once")
-        case "deadline":
-            return f"the wait is longer than the policy's {in_words(policy.max_wait)}"
-        case "attempts":
-            return "the policy allows one attempt"
-        case _:
-            return "repeating is no option here"
+    known = {
+        "not_idempotent": f"the server may have carried it out, and {said['method']} twice is "
+        "not the same as once",
+        "deadline": f"the wait is longer than the policy's {in_words(policy.max_wait)}",
+        "attempts": "the policy allows one attempt",
+    }
+    return known.get(said["retry_skipped"], "repeating is no option here")
 
 
 def _retry(said: Said, policy: Policy) -> str:
@@ -103,8 +99,10 @@ def _retry(said: Said, policy: Policy) -> str:
 
 
 def _back_off(said: Said, policy: Policy) -> str:
-    pause = (f"Pauses {_SCOPES[said['scope']]} for {_between(said)}; then one goes first and its "
-             "answer decides about the rest.")
+    pause = (
+        f"Pauses {_SCOPES[said['scope']]} for {_between(said)}; then one goes first and its "
+        "answer decides about the rest."
+    )
     if not said["resend"]:
         return f"{pause} This call is not sent again: {_why(said, policy)}."
     return f"{pause} This call is sent again, {policy.attempts} times in all at most."
@@ -125,8 +123,10 @@ def _block_warning(said: Said, _: Policy) -> str:
     if said["delay"] is None:
         return f"{start} until somebody calls middleware.release(…)."
     least, most = said["delay"]
-    return (f"{start} for {in_words(least)}, then sends one as a probe; each probe that fails "
-            f"doubles that, up to {in_words(most)}.")
+    return (
+        f"{start} for {in_words(least)}, then sends one as a probe; each probe that fails "
+        f"doubles that, up to {in_words(most)}."
+    )
 
 
 _DONE: Mapping[str, Callable[[Said, Policy], str]] = {
@@ -148,8 +148,10 @@ def _next(said: Said, service: Service) -> str:
     if said["retry_skipped"] == "not_idempotent":
         text += " Look whether it was carried out before you repeat it."
     if said["action"] == "back_off" and ban is not None:
-        text += (f" {ban.after} refusals in a row within {in_words(ban.within)} may end in a ban: "
-                 "after the one before, nothing is sent.")
+        text += (
+            f" {ban.after} refusals in a row within {in_words(ban.within)} may end in a ban: "
+            "after the one before, nothing is sent."
+        )
     return text
 
 
@@ -158,16 +160,23 @@ def _notes(said: Said) -> Iterator[str]:
     if said["retry_after"] is not None:
         yield _line("asked", f"The server asks for {in_words(said['retry_after'])}.")
     if said["unmapped"]:
-        yield _line("unmapped", f"The catalog does not know {', '.join(said['unmapped'])}: the "
-                                "HTTP status decided.")
+        yield _line(
+            "unmapped",
+            f"The catalog does not know {', '.join(said['unmapped'])}: the HTTP status decided.",
+        )
     if said["truncated"]:
         yield _line("truncated", "Only the first 64 KiB of the body were looked into.")
     if said["host_known"] is False:
-        yield _line("host", "The URL's host is none of this service's: it would leave such a "
-                            "call alone.")
+        yield _line(
+            "host", "The URL's host is none of this service's: it would leave such a call alone."
+        )
     if said["mode"] != "enforce" and said["policy"] is not None:
-        yield _line("mode", f"{said['mode']}: none of this is done"
-                            f"{', only said' if said['mode'] == 'observe' else ''}.")
+        yield _line(
+            "mode",
+            f"{said['mode']}: none of this is done"
+            f"{', only said' if said['mode'] == 'observe' else ''}.",
+        )
     if said["on_error"] == "return" and said["exception"] is not None:
-        yield _line("on_error", f"return: the response is handed back; {said['exception']} is "
-                                "not raised.")
+        yield _line(
+            "on_error", f"return: the response is handed back; {said['exception']} is not raised."
+        )

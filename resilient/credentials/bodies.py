@@ -143,14 +143,12 @@ def _text(value: Any) -> str:
 
 def _xml(content: bytes, charset: str | None, names: Collection[str]) -> Body:
     root = _root(content, charset)
-    if root is None:
+    prolog = _PROLOG.match(content)
+    tag = _START_TAG.match(content, prolog.end() if prolog else 0)
+    if root is None or tag is None:
         raise CannotSign("The request's body is called XML and is none, or has a DTD.")
     local = {child.tag.rpartition("}")[2]: child.text or "" for child in reversed(root)}
     fields = {name: local[name] for name in names if name in local}
-    prolog = _PROLOG.match(content)
-    tag = _START_TAG.match(content, prolog.end() if prolog else 0)
-    if tag is None:
-        raise CannotSign("The request's XML body has no place for a field.")
     before, after = content[: tag.end()], content[tag.end() :]
     if before.endswith(b"/>"):
         before, after = before[:-2] + b">", b"</" + tag[1] + b">" + after

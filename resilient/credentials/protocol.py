@@ -14,7 +14,7 @@ Values = Mapping[str, str]
 """What goes into the catalog's fields, by name: `token`, `session`, or a vendor's own `appkey`."""
 
 
-class CredentialRefused(Exception):  # noqa: N818 - named for what happened, as `resilient.errors`
+class CredentialRefused(Exception):
     """The vendor will not take this credential, nor renew it: asking again cannot help.
 
     A `refresh` or `login` of the user's may raise it to say so.
@@ -32,11 +32,11 @@ class CredentialRefused(Exception):  # noqa: N818 - named for what happened, as 
         return type(self)(str(self), self.cause)
 
 
-class CredentialUnavailable(Exception):  # noqa: N818
+class CredentialUnavailable(Exception):
     """The vendor could not say whether it renews the credential: it may be asked again later."""
 
 
-class CannotSign(Exception):  # noqa: N818
+class CannotSign(Exception):
     """The credential cannot be put on the request, or not be fetched; nothing was sent."""
 
 
@@ -62,9 +62,8 @@ class Calls:
         Raises:
             CannotSign: Secrets may not go there.
         """
-        is_path = url.startswith("/") and not url.startswith("//")
         try:
-            target = self.origin.join(URL(url)) if is_path else URL(url)
+            target = self.origin.join(URL(url)) if url.startswith("/") else URL(url)
             place = str(target.origin())
         except ValueError:
             raise CannotSign("The credential's URL is neither absolute nor a path.") from None

@@ -12,8 +12,17 @@ from resilient.config.resources import names
 Cli = Callable[..., Result]
 
 ENTRY_KEYS = [
-    "kind", "code", "name", "status", "method", "endpoint", "policy", "scope", "processed",
-    "meaning", "advice",
+    "kind",
+    "code",
+    "name",
+    "status",
+    "method",
+    "endpoint",
+    "policy",
+    "scope",
+    "processed",
+    "meaning",
+    "advice",
 ]
 
 
@@ -75,7 +84,10 @@ def test_limits(cli: Cli) -> None:
     """A limit is one object; its scopes are a list."""
     limits = printed(cli, "unisender")["limits"]
     assert limits[1] == {
-        "name": "sendEmail", "calls": 60, "period": 60.0, "per": ["credential", "ip"],
+        "name": "sendEmail",
+        "calls": 60,
+        "period": 60.0,
+        "per": ["credential", "ip"],
         "endpoint": "sendEmail",
     }
     assert [] == printed(cli, "http")["limits"]
@@ -86,7 +98,8 @@ def test_compound_scope(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
         "catalog: mine\nsource: {document: d, read: 2026-01-01}\n"
-        "limits: {calls: {rate: 5/s, per: [credential+ip, host]}}\n", "utf-8"
+        "limits: {calls: {rate: 5/s, per: [credential+ip, host]}}\n",
+        "utf-8",
     )
     assert ["credential+ip", "host"] == printed(cli, str(file))["limits"][0]["per"]
 

@@ -40,18 +40,48 @@ def test_shipped_policies(cli: Cli, name: str) -> None:
 
 def test_config(cli: Cli, written: Callable[[str], str]) -> None:
     """Each limit and scope has its burst, its rate, and the time for 10 and 100 calls."""
-    file = written("version: 1\nservices:\n  mail: {catalog: unisender}\n  cargo: dellin\n".replace(
-        "cargo: dellin", "cargo: {catalog: dellin}"))
+    file = written(
+        "version: 1\nservices:\n  mail: {catalog: unisender}\n  cargo: dellin\n".replace(
+            "cargo: dellin", "cargo: {catalog: dellin}"
+        )
+    )
     result = cli("check", file)
     assert (0, "") == (result.exit_code, result.stderr)
     rows = [line.split("  ") for line in result.stdout.splitlines()]
     cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
-    assert ["mail", "calls", "credential", "all calls", "1200 in 1 min", "6", "19.88/s", "453 ms",
-            "4.979 s"] in cells
-    assert ["mail", "sendEmail", "ip", "sendEmail", "60 in 1 min", "1", "0.9983/s", "9.015 s",
-            "1.653 min"] in cells
-    assert ["cargo", "calls_per_hour", "credential", "all calls", "1600 in 1 h", "1600",
-            "1600 in any 1 h", "0 s", "0 s"] in cells
+    assert [
+        "mail",
+        "calls",
+        "credential",
+        "all calls",
+        "1200 in 1 min",
+        "6",
+        "19.88/s",
+        "453 ms",
+        "4.979 s",
+    ] in cells
+    assert [
+        "mail",
+        "sendEmail",
+        "ip",
+        "sendEmail",
+        "60 in 1 min",
+        "1",
+        "0.9983/s",
+        "9.015 s",
+        "1.653 min",
+    ] in cells
+    assert [
+        "cargo",
+        "calls_per_hour",
+        "credential",
+        "all calls",
+        "1600 in 1 h",
+        "1600",
+        "1600 in any 1 h",
+        "0 s",
+        "0 s",
+    ] in cells
 
 
 def test_share(cli: Cli, written: Callable[[str], str]) -> None:
@@ -69,8 +99,10 @@ def test_no_limits(cli: Cli, written: Callable[[str], str]) -> None:
     ("text", "faults"),
     [
         ("version: 1\nservices:\n  x: {catalog: hhh, mode: on}\n", [":3:16: ", ":3:27: "]),
-        ("catalog: mine\n" + SOURCE + "hots: [a]\nlimits: {c: {rate: 5/x}}\n",
-         [":3:1: unknown key 'hots'; did you mean 'hosts'?", ":4:20: "]),
+        (
+            "catalog: mine\n" + SOURCE + "hots: [a]\nlimits: {c: {rate: 5/x}}\n",
+            [":3:1: unknown key 'hots'; did you mean 'hosts'?", ":4:20: "],
+        ),
         ("policies:\n  retry: {action: retri}\n  back_off: {action: retry}\n", [":2:19: "]),
         ("polcies:\n  retry: {action: retry}\n", ["'policies' is missing", "'polcies'; did you"]),
         ("other: 1\n", ["none of the keys 'services'"]),
@@ -79,9 +111,7 @@ def test_no_limits(cli: Cli, written: Callable[[str], str]) -> None:
         ("a: [\n", ["not YAML"]),
     ],
 )
-def test_faults(
-    cli: Cli, written: Callable[[str], str], text: str, faults: list[str]
-) -> None:
+def test_faults(cli: Cli, written: Callable[[str], str], text: str, faults: list[str]) -> None:
     """Every fault is a line with its place, and the exit status is 1."""
     file = written(text)
     result = cli("check", file)

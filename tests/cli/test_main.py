@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
+from typer.main import get_command
 from typer.testing import Result
 
 from resilient.cli import catalogs, main, terminal
+from resilient.cli.app import app
 
 Cli = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
@@ -19,8 +22,13 @@ ROOT = Path(__file__).parents[2]
 def started(*args: str, **extra: Any) -> "subprocess.CompletedProcess[str]":
     """Run `python -m resilient` as a user would."""
     return subprocess.run(
-        [sys.executable, "-m", "resilient", *args], cwd=ROOT, capture_output=True, text=True,
-        check=False, timeout=60, **extra,
+        [sys.executable, "-m", "resilient", *args],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        **extra,
     )
 
 
@@ -49,14 +57,18 @@ def test_reader_gone() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     found = subprocess.run(
-        [sys.executable, "-m", "resilient", "catalogs", "radist", "--json"], cwd=ROOT,
-        stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60,
+        [sys.executable, "-m", "resilient", "catalogs", "radist", "--json"],
+        cwd=ROOT,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
     )
     os.close(writer)
     assert (130, b"") == (found.returncode, found.stderr)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError, typer.Abort])
 def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     """Ctrl-C ends it quietly with 130."""
 
@@ -77,6 +89,12 @@ def test_disk_full(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogs, "names", refuse)
     result = cli("catalogs")
     assert (1, 1) == (result.exit_code, result.stderr.count("\n"))
+
+
+def test_from_another_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that calls it gets the status, and lives on."""
+    assert 2 == get_command(app).main(["explain", "hhh"], standalone_mode=False)
+    assert "did you mean 'hh'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -141,14 +159,13 @@ def test_nothing_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("width", [40, 100, 160, 240])
-def test_codes_are_never_cut(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int
-) -> None:
+def test_codes_are_never_cut(cli: Cli, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """On a terminal of any width every code stands whole in one line."""
 
     def console() -> Console:
-        return Console(file=sys.stdout, markup=False, force_terminal=True, width=width,
-                       color_system=None)
+        return Console(
+            file=sys.stdout, markup=False, force_terminal=True, width=width, color_system=None
+        )
 
     monkeypatch.setattr(terminal, "_console", console)
     lines = cli("catalogs", "unisender").stdout.splitlines()

@@ -52,6 +52,12 @@ async def test_forms(calls: Calls) -> None:
     assert [calls.http] == seen
 
 
+async def test_builtin(calls: Calls) -> None:
+    """A callable without a readable signature is called with nothing."""
+    with pytest.raises(CredentialRefused, match="empty"):
+        await Bearer(str).load(calls)
+
+
 @pytest.mark.parametrize("get", [lambda a, b: "t", lambda *, key: "t", "text", None])
 def test_wrong_callable(get: Any) -> None:
     """What cannot be called with a session or nothing is a fault at once."""

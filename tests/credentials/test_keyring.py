@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import traceback
+import weakref
 from typing import Any, cast
 
 import aiohttp
@@ -386,8 +387,12 @@ async def test_nobody_waits(fake: Fake, calls: Calls) -> None:
     fake.open.set()
     await _turns()
     assert not ring.busy
+    assert ring._task is not None
+    gone = weakref.ref(ring._task)
+    del leader
     ring._task = None
     gc.collect()
+    assert gone() is None
     await _turns()
     assert [] == complaints
 

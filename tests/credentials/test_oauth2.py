@@ -18,6 +18,7 @@ from resilient.credentials import (
     OAuth2,
     TokenPair,
 )
+from resilient.errors import ApiError, Unavailable
 
 from .conftest import BEARER, CANARY, Vendor
 
@@ -244,6 +245,25 @@ async def test_raising_session(vendor: Vendor, calls: Calls) -> None:
     async with aiohttp.ClientSession(raise_for_status=True) as http:
         with pytest.raises(CredentialRefused):
             await _oauth(Store()).renew(attrs.evolve(calls, http=http), STALE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "raised"),
+    [(ApiError, 400, CredentialRefused), (Unavailable, 503, Unavailable)],
+)
+async def test_answer_as_exception(
+    vendor: Vendor, calls: Calls, kind: type[ApiError], status: int, raised: type[Exception]
+) -> None:
+    """Where the library raises the vendor's answer, it means the same; it is the cause."""
+    answer = kind("said", url="https://api.hh.ru/token", method="POST", status=status)
+
+    async def refuse(request: object, handler: object) -> aiohttp.ClientResponse:
+        raise answer
+
+    async with aiohttp.ClientSession(middlewares=(refuse,)) as http:
+        with pytest.raises(raised) as error:
+            await _oauth(Store()).renew(attrs.evolve(calls, http=http), STALE)
+    assert answer in (error.value, error.value.__cause__)
 
 
 HOSTILE = {

@@ -1,10 +1,11 @@
-import asyncio
+import io
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 
+from resilient.clock import Clock
 from resilient.errors import ConfigError
 from resilient.testing import Emulator, run
 
@@ -42,7 +43,7 @@ def test_the_limit_is_enforced_in_its_envelope() -> None:
             assert (200, {"result": "ok"}) == await ask(LISTS)
         status, body = await ask(LISTS)
         assert (200, "api_call_limit_exceeded_for_api_key") == (status, body["code"])
-        await asyncio.sleep(60)
+        await Clock.sleep(60)
         assert (200, {"result": "ok"}) == await ask(LISTS)
         by_scope = {tally.scope: (tally.most, tally.refused) for tally in emulator.tallies}
         assert {"credential:KEY": (1201, 1), "ip:127.0.0.1": (1201, 0)} == by_scope
@@ -68,7 +69,7 @@ def test_a_refusal_can_say_when_to_return() -> None:
     async def scene(emulator: Emulator, ask: Ask) -> None:
         for _ in range(9):
             await ask("/vacancies")
-        await asyncio.sleep(0.25)
+        await Clock.sleep(0.25)
         url = f"{emulator.url}/vacancies"
         async with aiohttp.ClientSession() as http, http.get(url) as response:
             assert (429, "1") == (response.status, response.headers["Retry-After"])
@@ -100,7 +101,7 @@ def test_refusals_in_a_row_end_in_a_ban() -> None:
         assert ("credential:t", 120.0) == (ban.scope, ban.until - ban.since)
         other = HEADERS | {"Authorization": "Bearer other"}
         assert 200 == (await ask("/api/v4/leads", headers=other))[0]
-        await asyncio.sleep(121)
+        await Clock.sleep(121)
         assert 200 == (await ask("/api/v4/leads", headers=HEADERS))[0]
 
     emulated(scene, "amocrm", ban_length=120)
@@ -126,7 +127,7 @@ def test_old_refusals_do_not_count() -> None:
         emulator.script(429, times=5)
         for _ in range(5):
             await ask("/api/v4/leads", headers=HEADERS)
-            await asyncio.sleep(31)
+            await Clock.sleep(31)
         assert () == emulator.bans
 
     emulated(scene, "amocrm")
@@ -196,7 +197,7 @@ def test_an_access_token_runs_out(catalog: str, status: int) -> None:
         assert entry is not None
         assert "reauth" == entry.policy
         assert 200 == (await ask("/me", **_bearer(new)))[0]
-        await asyncio.sleep(3600)
+        await Clock.sleep(3600)
         assert status == (await ask("/me", **_bearer(new)))[0]
 
     emulated(scene, catalog, token_lifetime=3600)
@@ -323,8 +324,8 @@ def test_a_body_over_a_mebibyte_is_refused() -> None:
     """Bodies are read up to 1 MiB."""
 
     async def scene(emulator: Emulator, ask: Ask) -> None:
-        assert 200 == (await ask("/me", "POST", data=b"x" * 1024**2))[0]
-        assert 413 == (await ask("/me", "POST", data=b"x" * (1024**2 + 1)))[0]
+        assert 200 == (await ask("/me", "POST", data=io.BytesIO(b"x" * 1024**2)))[0]
+        assert 413 == (await ask("/me", "POST", data=io.BytesIO(b"x" * (1024**2 + 1))))[0]
 
     emulated(scene, "hh")
 

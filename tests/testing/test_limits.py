@@ -28,7 +28,8 @@ def _in_window(times: Sequence[float], now: float, period: float) -> int:
 @given(gaps=GAPS, calls=CALLS, period=PERIODS)
 def test_the_log_agrees_with_brute_force(gaps: list[int], calls: int, period: int) -> None:
     """Refusals and the most in any window are what counting every window gives."""
-    limits, arrived, admitted, most, refused = Limits([_limit(calls, period)]), [], [], 0, 0
+    limits, most, refused = Limits([_limit(calls, period)]), 0, 0
+    arrived, admitted = list[float](), list[float]()
     for now in _times(gaps):
         arrived.append(now)
         most = max(most, _in_window(arrived, now, period))

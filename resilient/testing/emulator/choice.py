@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import attrs
+
 from resilient.catalog import Catalog, Entry, Format, ScopeKind
 from resilient.config.build import GENERIC, shipped_policies
 from resilient.config.build_catalog import shipped
@@ -13,6 +15,7 @@ from resilient.testing.emulator.document import written
 from resilient.testing.emulator.render import Answer, NotRenderable, Renderer, bare, entry_key
 
 _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 401, 403, 429
+_WITH_BODY = (200, 201, 202, 203)
 _NEUTRAL: tuple[Any, ...] = ({"result": "ok"}, {"ok": "yes"}, {})
 _SPENT = ("refresh", "already", "revoked", "spent", "used")
 
@@ -114,7 +117,8 @@ class Choice:
     def scripted(self, entries: tuple[Entry, ...], status: int | None, asked: Asked) -> Answer:
         """Return the answer that a test asked for: the most bound variant that fits."""
         if status is not None and not entries:
-            return self.success(asked) if status < 300 else bare(status)  # noqa: PLR2004
+            good = self.success(asked)
+            return attrs.evolve(good, status=status) if status in _WITH_BODY else bare(status)
         found = sorted(entries, key=lambda entry: len(entry.bindings), reverse=True)
         answer = self.first(found, asked)
         if answer is None and status is not None:

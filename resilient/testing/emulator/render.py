@@ -20,7 +20,7 @@ _TYPICAL = {"reauth": 401, "back_off": 429, "block_warning": 403, "retry": 500}
 _MOST_KEPT = 4096
 
 
-class NotRenderable(ValueError):  # noqa: N818 - it says what is wrong with the entry
+class NotRenderable(ValueError):
     """No response that the catalog describes would be recognised as this entry."""
 
 

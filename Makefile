@@ -1,0 +1,49 @@
+# What a developer and CI run. The first target that needs it builds .venv: nothing else is needed
+# beforehand than make and a Python of at least 3.11 with its venv module.
+
+FIT := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
+ifndef PYTHON
+PYTHON := $(shell for each in python3.13 python3.12 python3.11 python3; do \
+	"$$each" -c "$(FIT)" >/dev/null 2>&1 && { command -v "$$each"; break; }; done)
+endif
+BIN := .venv/bin
+STAMP := .venv/.installed
+ARGS ?=
+COVER := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+.DEFAULT_GOAL := help
+.PHONY: help setup drill test check lint types clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## build .venv, once for each pyproject.toml (PYTHON=… chooses the Python)
+
+drill: $(STAMP) ## show the main job on every shipped catalog (ARGS=my.yaml: on your own)
+	@$(BIN)/resilient drill $(ARGS)
+
+test: $(STAMP) ## run all tests (ARGS='-k words -x' goes to pytest)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+check: lint types ## lint, format, types, then all tests with coverage: what CI runs
+	@$(MAKE) --no-print-directory test ARGS="$(COVER) $(ARGS)"
+
+lint: $(STAMP) ## ruff: rules and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(STAMP) ## mypy, strict
+	@$(BIN)/mypy
+
+clean: ## remove .venv and what the tools left
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c "$(FIT)" 2>/dev/null || { \
+		echo "resilient needs Python 3.11 or later with its venv module:" \
+			"apt install python3 python3-venv, or name another by PYTHON=…" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
+	@echo "Installing into .venv ($$($(BIN)/python --version)) …"
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable ".[cli]" --group dev
+	@touch $@
