@@ -290,7 +290,7 @@ class Call:
         if failure is None:
             return None, grant.answered((), self._latch())
         u = self.clock.chance()
-        found = marks(failure, service.catalog, service.policies, u)
+        found = marks(failure, service.catalog, service.policies, u, grant.step)
         return failure, grant.answered(found, self._latch())
 
     def recognised(self, answer: reading.Answer) -> Failure | None:

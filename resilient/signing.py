@@ -93,7 +93,7 @@ class Signing:
             await place.restore(self.plan, self.request)
 
     async def renew(self, deadline: float) -> bool:
-        """See to a newer signature than that of the last attempt; tell whether there is one.
+        """See to a newer signature than that of the last attempt; tell, once, that there is one.
 
         Raises:
             CredentialRefused: There is none, and asking again cannot help.
@@ -103,7 +103,11 @@ class Signing:
         if ring is None or old is None:
             return False
         await self._within(deadline, lambda calls: ring.renew(old.generation, calls))
-        return ring.current is not None and ring.current != old
+        new = ring.current
+        if new is None or new.generation <= max(ring.told, old.generation):
+            return False
+        ring.told = new.generation
+        return True
 
     async def _within(self, deadline: float, work: Callable[[Calls], Awaitable[T]]) -> T:
         """Wait for others' work too; the calls that it makes are none of this caller's."""

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from resilient.testing.drill import LimitUse, Result
 
 _HEADERS = (
-    "service", "errors", "retry", "back off", "re-auth", "fail fast", "block", "none", "calls",
-    "attempts", "retries", "re-auths", "pauses", "blocks avoided", "limit", "most / allowed", "used",
+    "service", "errors", "retry", "back off", "re-auth", "fail fast", "block", "none",
+    "calls", "attempts", "retries", "re-auths", "pauses", "blocks avoided",
+    "limit", "most / allowed", "used",
 )  # fmt: skip
 _POLICIES = ("retry", "back_off", "reauth", "fail_fast", "block_warning", "none")
 

@@ -29,6 +29,9 @@ from resilient.errors import Fault
 
 T = TypeVar("T")
 _MOST_ROUNDS = 50
+_SLIP = 0.75
+"""How alike a key must be to be read as the one that was meant."""
+
 _SHORTHAND = {schema.EntryKeys: "policy", schema.EndpointKeys: "name"}
 
 
@@ -57,11 +60,17 @@ def show(value: object) -> str:
     return f"the text {text!r}" if quoted else repr(text) if isinstance(value, str) else text
 
 
-def did_you_mean(word: str, words: "list[str] | tuple[str, ...]", cutoff: float = 0.6) -> str:
-    """Return `; did you mean 'rate'?`, or nothing."""
+def nearest(word: str, words: "list[str] | tuple[str, ...]", cutoff: float) -> str | None:
+    """Return the word that is most alike, if one is alike enough."""
     lower = {each.lower(): each for each in words}
     close = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=cutoff)
-    return f"; did you mean {lower[close[0]]!r}?" if close else ""
+    return lower[close[0]] if close else None
+
+
+def did_you_mean(word: str, words: "list[str] | tuple[str, ...]", cutoff: float = 0.6) -> str:
+    """Return `; did you mean 'rate'?`, or nothing."""
+    found = nearest(word, words, cutoff)
+    return f"; did you mean {found!r}?" if found else ""
 
 
 def structure(document: Document, kind: type[T]) -> tuple[T | None, tuple[Fault, ...]]:
@@ -77,31 +86,42 @@ def structure(document: Document, kind: type[T]) -> tuple[T | None, tuple[Fault,
             return _converter().structure(data, kind), tuple(faults)
         except Exception as error:  # noqa: BLE001 - cattrs raises whatever a hook raised
             found = list(_leaves(error, ()))
+        spelt = {(*each.path[:-1], each.meant) for each in found if each.meant is not None}
+        for each in found:
+            if each.meant is not None:
+                document.respell(each.path, each.meant)
         faults.extend(
             Fault(document.place(each.path, of=each.of), each.problem)
             for each in found
             # What is missing only because it was cut out is no news.
-            if each.problem and not any(path[: len(each.path)] == each.path for path in seen)
+            if each.problem
+            and not any(path[: len(each.path)] == each.path for path in seen)
+            and (*each.path, each.missing) not in spelt
         )
-        cut = [each.path for each in found]
-        seen.update(path for path in cut if path)
-        if () in cut or not all(_cut(data, path) for path in cut):
+        cut = [each for each in found if (*each.path, each.missing) not in spelt]
+        seen.update(each.path for each in cut if each.path and each.meant is None)
+        if any(each.path == () for each in cut):
             return None, tuple(faults)
+        for each in cut:
+            _cut(data, each)
     return None, tuple(faults)
 
 
-def _cut(data: Any, path: Path) -> bool:
+def _cut(data: Any, leaf: "_Leaf") -> None:
+    """Take what is faulty out; a key that is plainly a slip of the pen is spelt right."""
+    path = leaf.path
     for step in path[:-1]:
         try:
             data = data[step]
         except (KeyError, IndexError, TypeError):
-            return True  # gone with a larger piece
+            return  # gone with a larger piece
     if isinstance(data, dict):
-        data.pop(path[-1], None)
+        value = data.pop(path[-1], None)
+        if leaf.meant is not None:
+            data.setdefault(leaf.meant, value)
     elif isinstance(data, list):
         # A list keeps its length, so that the indexes of later faults still hold.
         data[int(path[-1])] = Misplaced()
-    return True
 
 
 @attrs.frozen
@@ -109,6 +129,8 @@ class _Leaf:
     path: Path
     problem: str
     of: str = "value"
+    missing: str | None = None
+    meant: str | None = None
 
 
 def _leaves(error: BaseException, path: Path) -> Iterator[_Leaf]:
@@ -118,7 +140,7 @@ def _leaves(error: BaseException, path: Path) -> Iterator[_Leaf]:
             step = note.name if isinstance(note, AttributeValidationNote) else note.index
             step = "in" if step == "in_" else step
             if isinstance(inner, KeyError) and isinstance(note, AttributeValidationNote):
-                yield _Leaf(path, f"the key {step!r} is missing")
+                yield _Leaf(path, f"the key {step!r} is missing", missing=str(step))
             else:
                 yield from _leaves(inner, (*path, step))
         for inner in without:
@@ -126,8 +148,9 @@ def _leaves(error: BaseException, path: Path) -> Iterator[_Leaf]:
     elif isinstance(error, ForbiddenExtraKeysError):
         allowed = _keys(error.cl)
         for key in sorted(map(str, error.extra_fields)):
+            near = nearest(key, allowed, _SLIP)
             hint = did_you_mean(key, allowed) or f"; known are {', '.join(allowed)}"
-            yield _Leaf((*path, key), f"unknown key {key!r}{hint}", "key")
+            yield _Leaf((*path, key), f"unknown key {key!r}{hint}", "key", meant=near)
     elif isinstance(error, Known):
         yield _Leaf(path, "")
     else:

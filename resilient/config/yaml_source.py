@@ -20,6 +20,9 @@ LARGEST = 2 * 1024 * 1024
 DEEPEST = 20
 """How deep collections may be nested."""
 
+FROM_DICT = "<dict>"
+"""The label of what was no file: places in it are given as paths."""
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = ("", "~", "null", "Null", "NULL")
 
@@ -50,19 +53,29 @@ class Document:
 
     label: str
     data: Any
-    marks: Mapping[tuple[str, Path], tuple[int, int]] = attrs.field(factory=dict)
+    marks: dict[tuple[str, Path], tuple[int, int]] = attrs.field(factory=dict)
     faults: tuple[Fault, ...] = ()
 
     def place(self, path: Path, *, of: str = "value") -> str:
         """Return where a value, or a key, stands: `file:line:column`, else its path."""
-        if not self.marks:
+        if self.label == FROM_DICT:
             return "$" + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path)
         while path and (of, path) not in self.marks:
             path, of = path[:-1], "value"
         if (of, path) in self.marks:
             line, column = self.marks[of, path]
             return f"{self.label}:{line}:{column}"
-        return self.label
+        return f"{self.label}:1:1"
+
+    def respell(self, path: Path, key: str) -> None:
+        """Let the places below a misspelt key be found under the right one, too."""
+        new = (*path[:-1], key)
+        moved = {
+            (of, (*new, *old[len(path) :])): mark
+            for (of, old), mark in self.marks.items()
+            if old[: len(path)] == path
+        }
+        self.marks.update(moved)
 
 
 @attrs.define
@@ -180,7 +193,7 @@ def _unreadable(label: str, error: Exception) -> Fault:
 
 def from_dict(data: Any) -> Document:
     """Return a document for data that is typed already: whole-number keys become text."""
-    return Document(label="<dict>", data=_text_keys(data, 0))
+    return Document(label=FROM_DICT, data=_text_keys(data, 0))
 
 
 def _text_keys(data: Any, depth: int) -> Any:

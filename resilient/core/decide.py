@@ -1,8 +1,9 @@
 """From a failure to a verdict, and to what it leaves behind in the scopes."""
 
+from collections.abc import Callable
 from typing import assert_never
 
-from resilient.catalog import Catalog
+from resilient.catalog import Catalog, ScopeKind
 from resilient.core.backoff import full_jitter, half_jitter, upwards
 from resilient.core.replay import is_safe
 from resilient.model import (
@@ -98,21 +99,42 @@ def _skipped(
     return "deadline" if delay >= attempt.remaining else None
 
 
-def marks(failure: Failure, catalog: Catalog, policies: Policies, u: float) -> tuple[Mark, ...]:
-    """Say what every error of a response, not only the one that decides, leaves behind."""
-    found = [
-        _mark(failure, catalog, policies[f.entry.policy], i, u) for i, f in enumerate(failure.found)
-    ]
-    return tuple(mark for mark in found if mark is not None)
+Steps = Callable[[ScopeKind], int]
+"""Tells which step of its back-off a scope is at, 1-based."""
 
 
-def _mark(failure: Failure, catalog: Catalog, policy: Policy, i: int, u: float) -> Mark | None:
+def marks(
+    failure: Failure,
+    catalog: Catalog,
+    policies: Policies,
+    u: float,
+    steps: Steps = lambda _: 1,
+) -> tuple[Mark, ...]:
+    """Say what every error of a response, not only the one that decides, leaves behind.
+
+    Several errors that pause one scope are one refusal of it, and the longest pause counts.
+    """
+    found: list[Mark] = []
+    pauses: dict[ScopeKind, Pause] = {}
+    for i, each in enumerate(failure.found):
+        mark = _mark(failure, catalog, policies[each.entry.policy], i, u, steps)
+        if isinstance(mark, Pause):
+            old = pauses.get(mark.scope, mark)
+            pauses[mark.scope] = mark if mark.seconds > old.seconds else old
+        elif mark is not None:
+            found.append(mark)
+    return (*found, *pauses.values())
+
+
+def _mark(
+    failure: Failure, catalog: Catalog, policy: Policy, i: int, u: float, steps: Steps
+) -> Mark | None:
     entry = failure.found[i].entry
     asked = failure.retry_after if failure.retry_after is not None else entry.wait
     asked = None if asked is None else min(asked, MOST_ASKED)
     scope = catalog.scope_of(entry)
     if policy.action == "back_off":
-        own = half_jitter(policy.delay, 1, u)
+        own = half_jitter(policy.delay, steps(scope), u)
         return Pause(scope=scope, seconds=own if asked is None else max(own, upwards(asked, u)))
     if policy.action == "block_warning":
         cool = policy.cool_down

@@ -132,7 +132,7 @@ def _errors(envelope: Envelope, document: Any) -> tuple[Reported, ...]:
     if not envelope.code:
         return (Reported(None, _message(envelope, document)),) if envelope.when else ()
     items, within = _items(envelope, document)
-    found = (_reported(envelope, item, within) for item in islice(items, MOST_ERRORS))
+    found = (_reported(envelope, item, within, document) for item in islice(items, MOST_ERRORS))
     errors = tuple(each for each in found if each is not None)
     if not errors and envelope.when is not None:
         return (Reported(None, _message(envelope, document)),)
@@ -146,7 +146,7 @@ def _items(envelope: Envelope, document: Any) -> tuple[Iterator[Any], int]:
     return _follow(document, steps[:within]), within
 
 
-def _reported(envelope: Envelope, item: Any, within: int) -> Reported | None:
+def _reported(envelope: Envelope, item: Any, within: int, document: Any) -> Reported | None:
     parts = [_text(item, _steps(path)[within:]) for path in envelope.code]
     while parts and not parts[-1]:
         parts.pop()
@@ -157,8 +157,10 @@ def _reported(envelope: Envelope, item: Any, within: int) -> Reported | None:
         return None
     prefix = _steps(envelope.code[0])[:within]
     near = [path for path in envelope.message if _steps(path)[:within] == prefix]
-    words = (_text(item, _steps(path)[within:]) for path in near)
-    return Reported(code, printable("; ".join(filter(None, words))))
+    words = [_text(item, _steps(path)[within:]) for path in near]
+    # What is said beside the error itself goes before what is said of the whole response.
+    said = printable("; ".join(filter(None, words)))
+    return Reported(code, said or _message(envelope, document))
 
 
 def _message(envelope: Envelope, document: Any) -> str:

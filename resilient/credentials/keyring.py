@@ -44,10 +44,12 @@ class Keyring:
     Attributes:
         credential: Where values come from.
         last_used: When it was used last, kept by the middleware.
+        told: The last generation that somebody reported as new.
     """
 
     credential: Credential = attrs.field(repr=False)
     last_used: float = 0.0
+    told: int = attrs.field(default=0, init=False)
     _current: Signature | None = attrs.field(default=None, init=False)
     _refused: CredentialRefused | None = attrs.field(default=None, init=False, repr=False)
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False, repr=False)

@@ -87,6 +87,11 @@ class Grant:
     _settled: bool = False
     _connected: bool = True
 
+    def step(self, kind: str) -> int:
+        """Return which step of a scope's back-off a refusal of this attempt is, 1-based."""
+        gate = self.lane.scopes.get(kind)
+        return 1 if gate is None else gate.state.step(self)
+
     def cancel(self) -> None:
         """Give everything back: the handler has not begun."""
         if self._settle():
@@ -135,7 +140,7 @@ class Grant:
     def _mark(self, gate: ScopeGate, mark: Mark, block: Block, now: float) -> Changed:
         state = gate.state
         if isinstance(mark, Pause):
-            change = state.pause(mark.seconds, now, refusal=mark.refusal)
+            change = state.pause(mark.seconds, now, refusal=mark.refusal, by=self)
             if change != "blocked":
                 wait = state.paused_until - now
                 return Changed(scope=state.scope, change=change, seconds=wait)

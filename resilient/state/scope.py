@@ -66,6 +66,7 @@ class ScopeState:
         gauges: The limits within it.
         paused_until: Nothing goes before; it only ever moves later.
         refusals: When each refusal in a row was heard.
+        steps: How far the back-off has gone: the first refusal, and each of a probe.
         probing: Whether one call has to go first.
         probe: Who goes first at the moment.
         in_flight: Calls that were sent and not answered yet.
@@ -78,6 +79,7 @@ class ScopeState:
     gauges: list[Gauge] = attrs.field(factory=list)
     paused_until: float = 0.0
     pause_length: float = 0.0
+    steps: int = 0
     refusals: deque[float] = attrs.field(factory=deque)
     blocked: Blocked | None = None
     probing: bool = attrs.field(init=False)
@@ -167,10 +169,17 @@ class ScopeState:
         """Let everybody go."""
         was_shut = self.blocked is not None or not self.fresh
         self.probing, self.fresh, self.probe, self.blocked = False, False, None, None
-        self.pause_length = 0.0
+        self.pause_length, self.steps = 0.0, 0
         return "released" if was_shut else None
 
-    def pause(self, seconds: float, now: float, *, refusal: bool) -> Change:
+    def step(self, by: object) -> int:
+        """Return which step of the back-off a refusal of this call is, 1-based.
+
+        What was under way together is one step, however many of them are refused.
+        """
+        return self.steps + 1 if self.probe is by else max(1, self.steps)
+
+    def pause(self, seconds: float, now: float, *, refusal: bool, by: object = None) -> Change:
         """Pause for at least `seconds`; a refusal counts for the ban rule."""
         change: Change = "paused"
         if refusal:
@@ -179,7 +188,7 @@ class ScopeState:
             if self.ban is not None and len(self.refusals) >= self.ban.after - 1:
                 change = "blocked" if len(self.refusals) >= self.ban.after else "foreseen"
                 seconds = max(seconds, self.refusals[0] + self.ban.within - now)
-        self.pause_length = seconds
+        self.pause_length, self.steps = seconds, self.step(by)
         self.paused_until = max(self.paused_until, now + seconds)
         self._shut()
         return change
@@ -212,7 +221,7 @@ class ScopeState:
     def release(self) -> bool:
         """Lift a pause and a block by hand; a probe goes first. Tell whether there was one."""
         was_shut = self.blocked is not None or self.paused_until > 0.0
-        self.blocked, self.paused_until, self.pause_length = None, 0.0, 0.0
+        self.blocked, self.paused_until, self.pause_length, self.steps = None, 0.0, 0.0, 0
         self.refusals.clear()
         return was_shut
 

@@ -1,0 +1,182 @@
+"""The shape of the package: imports point downwards only, and the core is pure."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import resilient
+
+PACKAGE = Path(__file__).resolve().parents[1] / "resilient"
+
+LAYERS = (
+    {"catalog", "policy", "events", "clock"},
+    {"errors", "model", "options", "log"},
+    {"core"},
+    {"config"},
+    {"credentials", "state", "explain", "reading", "observe"},
+    {"recognition", "serving"},
+    {"hops", "signing", "raising", "report"},
+    {"call"},
+    {"middleware"},
+    {"session"},
+    {"__init__"},
+    {"testing"},
+    {"cli", "__main__"},
+)
+"""Lowest first: a part imports from its own layer and those before it."""
+
+IMPURE = {
+    "aiohttp",
+    "asyncio",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "redis",
+    "secrets",
+    "socket",
+    "structlog",
+    "threading",
+    "time",
+    "uuid",
+    "yaml",
+}
+"""What the core may not import: the world outside its arguments."""
+
+
+def name_of(path: Path) -> str:
+    """Return a module's dotted name."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def tree(module: str) -> ast.Module:
+    """Return a module, parsed."""
+    return ast.parse(MODULES[module].read_text("utf-8"))
+
+
+def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all below it, but for what only a type checker reads."""
+    yield node
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from at_run_time(child)
+
+
+def named(nodes: Iterator[ast.AST]) -> set[str]:
+    """Return what import statements name: a module where it is one, else what holds the name."""
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "relative import"
+            base = str(node.module)
+            full = (f"{base}.{alias.name}" for alias in node.names)
+            found |= {each if each in MODULES else base for each in full}
+    return found
+
+
+def imported(module: str) -> set[str]:
+    """Return what a module imports, also inside functions."""
+    return named(at_run_time(tree(module))) - {module}
+
+
+def loaded(module: str) -> set[str]:
+    """Return which of ours a module imports as it is loaded."""
+    return (named(iter(tree(module).body)) & MODULES.keys()) - {module}
+
+
+def layer(module: str) -> int:
+    """Return which layer a module belongs to."""
+    part = module.split(".")[1] if "." in module else "__init__"
+    for i, parts in enumerate(LAYERS):
+        if part in parts:
+            return i
+    pytest.fail(f"{module}: say in LAYERS where it belongs")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_downwards(module: str) -> None:
+    """No module imports one of a higher layer, not even inside a function."""
+    ours = {each for each in imported(module) if each.split(".")[0] == "resilient"}
+    upwards = {each for each in ours if layer(each) > layer(module)}
+    assert set() == upwards
+
+
+def test_no_cycles() -> None:
+    """No module needs itself, over others, to be loaded."""
+    uses = {module: loaded(module) for module in MODULES}
+
+    def reach(start: str) -> set[str]:
+        seen: set[str] = set()
+        todo = [*uses[start]]
+        while todo:
+            if (module := todo.pop()) not in seen:
+                seen.add(module)
+                todo += uses[module]
+        return seen
+
+    assert [] == [module for module in MODULES if module in reach(module)]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if ".core" in name])
+def test_the_core_is_pure(module: str) -> None:
+    """The core imports no clock, no chance, no event loop, no network, no logging, no files."""
+    top = {each.split(".")[0] for each in imported(module)}
+    assert set() == top & IMPURE
+    assert "resilient.clock" not in imported(module)
+    calls = {ast.unparse(n.func) for n in ast.walk(tree(module)) if isinstance(n, ast.Call)}
+    assert not [call for call in calls if call.endswith((".now", ".utcnow", ".today"))]
+
+
+def test_impurity_is_noticed() -> None:
+    """The check sees an import inside a function, and passes over one for type checkers."""
+    code = "def f():\n    import time\nif TYPE_CHECKING:\n    import random\n"
+    assert {"time"} == named(at_run_time(ast.parse(code)))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_says_what_it_is(module: str) -> None:
+    """Each module opens with a docstring."""
+    assert ast.get_docstring(tree(module))
+
+
+def test_public_names() -> None:
+    """The package offers at most 30 names, sorted, and each is there."""
+    names = resilient.__all__
+    assert sorted(names) == names
+    assert 30 >= len(names)
+    assert [] == [name for name in names if not hasattr(resilient, name)]
+
+
+def test_the_entrance_has_no_logic() -> None:
+    """`resilient/__init__.py` re-exports, and nothing else."""
+    kinds = {type(node) for node in tree("resilient").body}
+    assert kinds <= {ast.Expr, ast.ImportFrom, ast.Assign}
+
+
+def test_optional_packages_stay_out() -> None:
+    """`import resilient` loads neither YAML, nor what only the extras need."""
+    names = {"cattrs", "redis", "rich", "typer", "yaml"}
+    # structlog brings rich along where it is installed: what it has loaded is not our doing.
+    code = (
+        "import sys, structlog; before = set(sys.modules); import resilient;"
+        f"print(*sorted({names!r} & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "" == done.stdout.strip()
+
+
+def test_the_extras_are_used_where_they_are_needed() -> None:
+    """Only the command line imports typer and rich."""
+    users = {m for m in MODULES if {"rich", "typer"} & {i.split(".")[0] for i in imported(m)}}
+    assert {module for module in users if not module.startswith("resilient.cli.")} == set()
