@@ -114,31 +114,22 @@ def marks(
 
     Several errors that pause one scope are one refusal of it, and the longest pause counts.
     """
-    found: list[Mark] = []
-    pauses: dict[ScopeKind, Pause] = {}
-    for i, each in enumerate(failure.found):
-        mark = _mark(failure, catalog, policies[each.entry.policy], i, u, steps)
-        if isinstance(mark, Pause):
-            old = pauses.get(mark.scope, mark)
-            pauses[mark.scope] = mark if mark.seconds > old.seconds else old
-        elif mark is not None:
-            found.append(mark)
-    return (*found, *pauses.values())
+    blocks: list[Block] = []
+    pauses: dict[ScopeKind, float] = {}
+    for each in failure.found:
+        policy, scope = policies[each.entry.policy], catalog.scope_of(each.entry)
+        asked = failure.retry_after if failure.retry_after is not None else each.entry.wait
+        asked = None if asked is None else min(asked, MOST_ASKED)
+        if policy.action == "back_off":
+            own = half_jitter(policy.delay, steps(scope), u)
+            wait = own if asked is None else max(own, upwards(asked, u))
+            pauses[scope] = max(wait, pauses.get(scope, 0.0))
+        elif policy.action == "block_warning":
+            blocks.append(_block(policy, scope, asked, each.code or each.entry.name))
+    return (*blocks, *(Pause(scope=scope, seconds=wait) for scope, wait in pauses.items()))
 
 
-def _mark(
-    failure: Failure, catalog: Catalog, policy: Policy, i: int, u: float, steps: Steps
-) -> Mark | None:
-    entry = failure.found[i].entry
-    asked = failure.retry_after if failure.retry_after is not None else entry.wait
-    asked = None if asked is None else min(asked, MOST_ASKED)
-    scope = catalog.scope_of(entry)
-    if policy.action == "back_off":
-        own = half_jitter(policy.delay, steps(scope), u)
-        return Pause(scope=scope, seconds=own if asked is None else max(own, upwards(asked, u)))
-    if policy.action == "block_warning":
-        cool = policy.cool_down
-        base, cap = (None, 0.0) if cool is None else (cool.base, cool.cap)
-        reason = failure.found[i].code or entry.name
-        return Block(scope=scope, base=base, cap=cap, asked=asked, reason=reason)
-    return None
+def _block(policy: Policy, scope: ScopeKind, asked: float | None, reason: str) -> Block:
+    cool = policy.cool_down
+    base, cap = (None, 0.0) if cool is None else (cool.base, cool.cap)
+    return Block(scope=scope, base=base, cap=cap, asked=asked, reason=reason)

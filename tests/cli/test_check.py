@@ -104,7 +104,7 @@ def test_no_limits(cli: Cli, written: Callable[[str], str]) -> None:
             [":3:1: unknown key 'hots'; did you mean 'hosts'?", ":4:20: "],
         ),
         ("policies:\n  retry: {action: retri}\n  back_off: {action: retry}\n", [":2:19: "]),
-        ("polcies:\n  retry: {action: retry}\n", ["'policies' is missing", "'polcies'; did you"]),
+        ("polcies:\n  retry: {action: retry}\n", ["'polcies'; did you"]),
         ("other: 1\n", ["none of the keys 'services'"]),
         ("- a\n", ["none of the keys 'services'"]),
         ("", ["none of the keys 'services'"]),
