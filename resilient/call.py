@@ -7,7 +7,7 @@ held lets go of it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NoReturn, assert_never
 from weakref import WeakKeyDictionary
@@ -123,7 +123,7 @@ class Call:
             self.credential, self.signs = self.serving.name(self.request, self.options)
         ends = [self.started + service.timeout, self.options.deadline, self.started + self._total()]
         call = new_id()
-        if self.hop is not None and self.hop.continues(self.request):
+        if self.hop is not None:
             call, self.sends, self.resends = self.hop.call, self.hop.sends, self.hop.resends
             ends.append(self.hop.deadline)
         self.deadline = min(ends)
@@ -312,13 +312,15 @@ class Call:
         if failure is None:
             self.report.changed(changes, self.sends, "")
             return self._succeeded(answer.response)
-        verdict = self.verdict(failure)
+        verdict = self.verdict(failure, changes)
         self.tell(failure, verdict, changes)
-        pause = max((each.seconds for each in changes), default=0.0)
         self._remember(failure, verdict, answer)
+        pause = _longest(changes)
         match verdict:
             case Raise():
-                return self._give_up(verdict.wait if verdict.wait is not None else pause)
+                # Beyond what was asked, a scope may be shut for longer; mere jitter is left out.
+                shut = _longest(each for each in changes if each.change != "paused")
+                return self._give_up(pause if verdict.wait is None else max(verdict.wait, shut))
             case Resend():
                 self._discard(answer)
                 await self._resend(max(verdict.delay, 0.0), announced=max(verdict.delay, pause))
@@ -329,12 +331,13 @@ class Call:
                 assert_never(never)
         return None
 
-    def verdict(self, failure: Failure) -> Verdict:
-        """Say what to do about an answer that is an error."""
+    def verdict(self, failure: Failure, changes: list[Changed]) -> Verdict:
+        """Say what to do about an answer that is an error, and has changed scopes."""
         if self.renews:
             return Raise(wait=failure.retry_after)
         policy = self.serving.service.policies[failure.entry.policy]
-        return decide(failure, policy, self.attempt(), self.clock.chance())
+        attempt = attrs.evolve(self.attempt(), held=_longest(changes))
+        return decide(failure, policy, attempt, self.clock.chance())
 
     def attempt(self) -> Attempt:
         """Return what is known of the call at this attempt."""
@@ -461,6 +464,7 @@ class Call:
         if leads is not None:
             hops.leave(
                 hops.Hop(
+                    run=hops.run_of(self.request),
                     target=leads,
                     session=self.request.session,
                     serving=self.serving,
@@ -517,3 +521,7 @@ class Call:
             **raising.keys(error),
         )
         raise error from cause
+
+
+def _longest(changes: Iterable[Changed]) -> float:
+    return max((each.seconds for each in changes), default=0.0)

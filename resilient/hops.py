@@ -22,6 +22,7 @@ class Hop:
     """A redirect that was handed on.
 
     Attributes:
+        run: What all hops of one run of aiohttp have in common; None: that cannot be seen.
         target: Where it leads.
         session: Whose it is.
         serving: The service that answered with it.
@@ -31,8 +32,10 @@ class Hop:
         sends: How often it was sent until now.
         resends: How often of these again.
         at: When it was handed on.
+        before: The hop before it, if it is not the first.
     """
 
+    run: object
     target: URL
     session: ClientSession
     serving: Serving
@@ -42,10 +45,7 @@ class Hop:
     sends: int
     resends: int
     at: float
-
-    def continues(self, request: ClientRequest) -> bool:
-        """Tell whether a request is the hop that follows."""
-        return request.url == self.target
+    before: "Hop | None" = attrs.field(default=None, repr=False)
 
     def leaves(self, request: ClientRequest) -> bool:
         """Tell whether the hop leads where a credential may not go."""
@@ -53,7 +53,16 @@ class Hop:
         return downgraded or not self.serving.may_sign(request.url)
 
 
-_pending: ContextVar[Hop | None] = ContextVar("resilient_hop", default=None)
+_last: ContextVar[Hop | None] = ContextVar("resilient_hop", default=None)
+
+
+def run_of(request: ClientRequest) -> object:
+    """Return what tells the hops of one run of aiohttp from a later request of the caller's.
+
+    It is the timer of the call's total: made once a run, and given to each hop's request.
+    Nothing public says as much: who follows a redirect himself sends the same requests.
+    """
+    return getattr(request, "_timer", None)
 
 
 def target(request: ClientRequest, response: ClientResponse) -> URL | None:
@@ -68,18 +77,30 @@ def target(request: ClientRequest, response: ClientResponse) -> URL | None:
 
 
 def leave(hop: Hop) -> None:
-    """Remember a hop for the request that follows it."""
-    _pending.set(hop)
+    """Remember a hop for the requests that follow it, those by way of other servers too."""
+    last = _last.get()
+    follows = last is not None and hop.run is not None and last.run is hop.run
+    _last.set(attrs.evolve(hop, before=last) if follows else hop)
 
 
-def take(request: ClientRequest, now: float) -> Hop | None:
-    """Return the hop that a request follows, or None."""
-    hop = _pending.get()
-    if hop is None:
-        return None
-    _pending.set(None)
+def trail(request: ClientRequest, now: float) -> tuple[Hop, ...]:
+    """Return the hops that lead to a request, the last one first."""
+    hop = _last.get()
+    if hop is None or not _follows(hop, request, now):
+        return ()
+    found = []
+    while hop is not None:
+        found.append(hop)
+        hop = hop.before
+    return tuple(found)
+
+
+def _follows(hop: Hop, request: ClientRequest, now: float) -> bool:
+    run = run_of(request)
+    if run is not None:
+        return run is hop.run
     same = hop.session is request.session and now - hop.at < _SOON
-    return hop if same and _origin(hop.target) == _origin(request.url) else None
+    return same and _origin(hop.target) == _origin(request.url)
 
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:

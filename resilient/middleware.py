@@ -97,9 +97,10 @@ class Middleware:
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send a request the resilient way; one that is no service's is sent as it is."""
-        hop = hops.take(request, self._clock.now())
-        if hop is not None and hop.leaves(request):
-            _disarm(request, hop)
+        trail = hops.trail(request, self._clock.now())
+        for hop in trail:
+            if hop.leaves(request):
+                _disarm(request, hop)
         options = current()
         serving = self._directory.find(request.url, options)
         if serving is None or serving.service.mode == "off":
@@ -114,7 +115,7 @@ class Middleware:
             options=options,
             request=request,
             handler=handler,
-            hop=hop if hop is not None and hop.serving is serving else None,
+            hop=next((hop for hop in trail if hop.serving is serving), None),
         )
         return await (observe(call) if serving.service.mode == "observe" else call.run())
 

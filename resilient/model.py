@@ -124,6 +124,7 @@ class Attempt:
         refreshable: Whether its credential can be renewed.
         refreshed: Whether it was renewed for this call before.
         remaining: Seconds until the call's deadline.
+        held: Seconds until its scopes let anybody go.
     """
 
     number: int
@@ -132,6 +133,7 @@ class Attempt:
     refreshable: bool = False
     refreshed: bool = False
     remaining: float = float("inf")
+    held: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -37,7 +37,7 @@ async def observe(call: "Call") -> "ClientResponse":
     answer = await reading.read(response, call.serving.service.catalog)
     failure_found, changes = call.judge(answer, grant)
     if failure_found is not None:
-        verdict = call.verdict(failure_found)
+        verdict = call.verdict(failure_found, changes)
         call.tell(failure_found, verdict, changes)
         _tell_verdict(call, verdict)
     return response

@@ -5,7 +5,7 @@ What is read here is put back: the caller can read, stream and parse it as if no
 
 import asyncio
 import warnings
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import BaseCookie
 
 import aiohttp
 import attrs
@@ -149,22 +149,26 @@ def free(answer: Answer) -> None:
 def keep_cookies(request: ClientRequest, response: ClientResponse) -> None:
     """Take the cookies of a response that is not handed on: aiohttp never sees it.
 
-    Without this the next attempt would send the old ones.
+    Without this the next attempt would send the old ones. What the caller himself wrote into
+    the header stays, as with aiohttp.
     """
     fresh = response.headers.getall(hdrs.SET_COOKIE, ())
     if not fresh:
         return
     jar = request.session.cookie_jar
+    old = _pairs(jar.filter_cookies(request.url))
     jar.update_cookies_from_headers(fresh, response.url)
-    cookies: SimpleCookie = SimpleCookie()
-    try:
-        cookies.load(request.headers.get(hdrs.COOKIE, ""))
-    except CookieError:
-        return
-    for name, morsel in jar.filter_cookies(request.url).items():
-        cookies[name] = morsel.value
+    written = map(str.strip, "; ".join(request.headers.popall(hdrs.COOKIE, [])).split(";"))
+    own = [pair for pair in written if pair and pair not in old.values()]
+    named = {pair.partition("=")[0] for pair in own}
+    new = _pairs(jar.filter_cookies(request.url))
+    cookies = own + [pair for name, pair in new.items() if name not in named]
     if cookies:
-        request.headers[hdrs.COOKIE] = cookies.output(header="", sep=";").strip()
+        request.headers[hdrs.COOKIE] = "; ".join(cookies)
+
+
+def _pairs(cookies: BaseCookie[str]) -> dict[str, str]:
+    return {name: f"{name}={morsel.coded_value}" for name, morsel in cookies.items()}
 
 
 def is_replayable(request: ClientRequest) -> bool:

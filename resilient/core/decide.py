@@ -44,7 +44,8 @@ def decide(failure: Failure, policy: Policy, attempt: Attempt, u: float) -> Verd
         case "back_off" | "retry":
             wait = asked if asked is not None else failure.entry.wait
             delay = _delay(policy, attempt, wait, u)
-            skipped = _skipped(policy, attempt, delay, processed=failure.processed)
+            longest = max(delay, attempt.held)
+            skipped = _skipped(policy, attempt, longest, processed=failure.processed)
             # Checked against what was asked, so that jitter alone never ends a call.
             if wait is not None and wait > policy.max_wait and skipped is None:
                 skipped = "deadline"

@@ -145,10 +145,12 @@ class Grant:
                 wait = state.paused_until - now
                 return Changed(scope=state.scope, change=change, seconds=wait)
             mark = attrs.evolve(block, reason="refusals in a row")
-        state.block(mark.base, mark.cap, now, asked=mark.asked, reason=mark.reason, by=self)
+        change = state.block(
+            mark.base, mark.cap, now, asked=mark.asked, reason=mark.reason, by=self
+        )
         until = state.blocked.until if state.blocked else now
         wait = until - now
-        return Changed(scope=state.scope, change="blocked", seconds=wait, reason=mark.reason)
+        return Changed(scope=state.scope, change=change, seconds=wait, reason=mark.reason)
 
     def disconnected(self) -> None:
         """The connection is free again."""
@@ -408,7 +410,7 @@ class Admission:
         """Lift the pauses and blocks of scopes by hand."""
         changes = []
         for scope, gate in list(self.memory.scopes.items()):
-            if wanted(scope) and gate.state.release():
+            if wanted(scope) and gate.state.release(self.now()):
                 changes.append(Changed(scope=scope, change="released", reason="by hand"))
                 self.serve([gate])
         return changes

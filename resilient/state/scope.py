@@ -24,8 +24,8 @@ _HAIR = 1e-9
 Held = Literal["pause", "probe", "in_flight", "blocked"]
 """What holds a call up in a scope."""
 
-Change = Literal["paused", "foreseen", "blocked", "released"]
-"""What a scope has become."""
+Change = Literal["paused", "foreseen", "blocked", "released", "held"]
+"""What a scope has become; `held`: it was paused or blocked for as long before."""
 
 
 @attrs.frozen
@@ -181,7 +181,7 @@ class ScopeState:
 
     def pause(self, seconds: float, now: float, *, refusal: bool, by: object = None) -> Change:
         """Pause for at least `seconds`; a refusal counts for the ban rule."""
-        change: Change = "paused"
+        change: Change = "paused" if now + seconds > self.paused_until else "held"
         if refusal:
             self.refusals.append(now)
             self._forget(now)
@@ -202,9 +202,10 @@ class ScopeState:
         asked: float | None,
         reason: str,
         by: object = None,
-    ) -> None:
+    ) -> Change:
         """Latch. A probe that fails doubles the cool-down, up to its cap."""
         old = self.blocked
+        until = now if old is None else old.until
         if old is None:
             cool_down = float("inf") if base is None else max(base, asked or 0.0)
             self.blocked = Blocked(now, now + cool_down, cool_down, cap, reason)
@@ -214,13 +215,16 @@ class ScopeState:
         else:
             old.until = max(old.until, now + (asked or 0.0))
         self._shut()
+        return "blocked" if old is None or old.until > until else "held"
 
     def _shut(self) -> None:
-        self.probing, self.fresh, self.emptied = True, False, False
+        # A probe that is on its way was sent before this was heard: it lifts nothing.
+        self.probing, self.probe, self.lost_probes = True, None, 0
+        self.fresh, self.emptied = False, False
 
-    def release(self) -> bool:
+    def release(self, now: float) -> bool:
         """Lift a pause and a block by hand; a probe goes first. Tell whether there was one."""
-        was_shut = self.blocked is not None or self.paused_until > 0.0
+        was_shut = self.blocked is not None or self.paused_until > now
         self.blocked, self.paused_until, self.pause_length, self.steps = None, 0.0, 0.0, 0
         self.refusals.clear()
         return was_shut
