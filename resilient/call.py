@@ -74,7 +74,7 @@ class Lost:
     error: BaseException
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, repr=False)
 class Call:
     """One run of the middleware chain: one or more attempts.
 
@@ -111,6 +111,7 @@ class Call:
         default=None, init=False
     )
     _last_answer: reading.Answer | None = attrs.field(default=None, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.started = self.clock.now()
@@ -131,6 +132,10 @@ class Call:
         self.report = Report(
             self.listeners, self.clock, self._common(call), self._shown_url, self.started
         )
+
+    def __repr__(self) -> str:
+        # Error reporters show local variables: requests and responses hold what is secret.
+        return f"<call {self.report.common['call']} of {self.serving.service.name}>"
 
     def _common(self, call: str) -> dict[str, Any]:
         return {
@@ -156,6 +161,10 @@ class Call:
         """Send until the call has one outcome."""
         try:
             return await self._attempts()
+        except Exception as error:
+            if not self._ended:  # none of ours: aiohttp's own total, or a credential's own code
+                self._end(reason=type(error).__name__)
+            raise
         finally:
             await self.signing.take_off()
 
@@ -259,6 +268,7 @@ class Call:
             if type(error) is TimeoutError and not ours:
                 # aiohttp's own total is spent, and every further attempt would be sent in vain.
                 grant.lost()
+                self.report("resilient.attempt_failed", attempt=self.sends, reason="TimeoutError")
                 raise
             lost = Lost(reading.no_answer(error, timeout=ours), error)
             (grant.unsent if lost.failure.sent is False else grant.lost)()
@@ -389,12 +399,7 @@ class Call:
         if answer is None or last is None:
             raise AssertionError("nothing was answered")  # pragma: no cover
         if self._returns() and not self.renews:
-            self.report(
-                "resilient.call_failed",
-                attempt=self.sends,
-                waited=self.waited,
-                **about(_failures[answer.response]),
-            )
+            self._end(**about(_failures[answer.response]))
             return answer.response
         self._discard(answer)
         return self._fail(last(self._when(wait)), None)
@@ -514,13 +519,13 @@ class Call:
 
     def _fail(self, error: ResilientError, cause: BaseException | None) -> NoReturn:
         """Say that the call failed, and raise."""
-        self.report(
-            "resilient.call_failed",
-            attempt=self.sends or None,
-            waited=self.waited,
-            **raising.keys(error),
-        )
+        self._end(**raising.keys(error))
         raise error from cause
+
+    def _end(self, **keys: Any) -> None:
+        self._ended = True
+        attempt = self.sends or None
+        self.report("resilient.call_failed", attempt=attempt, waited=self.waited, **keys)
 
 
 def _longest(changes: Iterable[Changed]) -> float:

@@ -64,8 +64,13 @@ class Entry:
     @property
     def bindings(self) -> tuple[tuple[str, str | int], ...]:
         """What it is bound to, beyond its own identity."""
-        own = "status" if self.kind == "status" else ""
-        pairs = (("status", self.status), ("method", self.method), ("endpoint", self.endpoint))
+        own = self.kind
+        pairs = (
+            ("status", self.status),
+            ("method", self.method),
+            ("endpoint", self.endpoint),
+            ("code", self.code),
+        )
         return tuple((key, value) for key, value in pairs if value is not None and key != own)
 
     def fits(self, *, status: int, method: str, endpoint: str | None) -> bool:

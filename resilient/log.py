@@ -1,11 +1,14 @@
 """Events to structlog; to the stdlib logger `resilient` unless structlog is configured.
 
-Never to stdout. When identical failures storm, lines are sampled and the next one says, in
-`suppressed`, exactly how many were left out. Listeners always hear everything.
+Never to stdout. A stdlib record has the keys in its message and as attributes, `name` as
+`error_name`: a record has a name of its own. When identical failures storm, lines are sampled
+and the next one says, in `suppressed`, exactly how many were left out. Listeners always hear
+everything.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 import attrs
 import structlog
@@ -19,6 +22,7 @@ PER_WINDOW = 10
 """Lines of one kind that are written in each window."""
 
 _KINDS = 1024
+_WRITTEN = structlog.processors.LogfmtRenderer()
 _ALWAYS = frozenset({"resilient.started", "resilient.block_warning", "resilient.scope_blocked"})
 
 
@@ -28,10 +32,19 @@ def logger() -> structlog.typing.WrappedLogger:
         return structlog.get_logger("resilient")
     return structlog.wrap_logger(
         logging.getLogger("resilient"),
-        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        processors=[structlog.stdlib.filter_by_level, _as_record],
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _as_record(
+    logger: object, method: str, keys: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    event = keys.pop("event")
+    # `extra` with a name in it is refused by the stdlib, and the line would be lost.
+    extra = {"error_name" if key == "name" else key: each for key, each in keys.items()}
+    return {"msg": f"{event} {_WRITTEN(logger, method, keys)}", "extra": {"event": event, **extra}}
 
 
 @attrs.define(eq=False)

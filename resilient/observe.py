@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from resilient import reading
 from resilient.core.decide import decide_no_answer
-from resilient.model import Raise, Resend, Verdict
+from resilient.model import Failure, Raise, Refresh, Resend, Verdict
+from resilient.raising import BY_ACTION
+from resilient.report import about
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -16,9 +18,7 @@ async def observe(call: "Call") -> "ClientResponse":
     """Send a request as it is, and report what enforcing would have made of it."""
     call.report.mode = "observe"
     lane, cost = call.lane(), call.options.cost
-    delay = call.admission.foresee_delay(lane, cost)
-    if delay is not None and (delay.seconds or 0.0) >= call.serving.service.report_wait:
-        call.report.delayed(delay, 1)
+    refused = _tell_delay(call)
     grant = call.admission.pretend(lane, cost)
     call.sends = 1
     try:
@@ -27,8 +27,9 @@ async def observe(call: "Call") -> "ClientResponse":
         failure = reading.no_answer(error)
         grant.lost()
         policy = call.serving.service.policies["retry"]
-        _tell_verdict(call, decide_no_answer(failure, policy, call.attempt(), 0.5))
-        call.report.no_answer(failure, 1, None)
+        verdict = decide_no_answer(failure, policy, call.attempt(), 0.5)
+        call.report.no_answer(failure, 1, verdict.skipped if isinstance(verdict, Raise) else None)
+        _tell_resend(call, verdict)
         raise
     except BaseException:
         grant.unsent()
@@ -39,12 +40,34 @@ async def observe(call: "Call") -> "ClientResponse":
     if failure_found is not None:
         verdict = call.verdict(failure_found, changes)
         call.tell(failure_found, verdict, changes)
-        _tell_verdict(call, verdict)
+        _tell_resend(call, verdict)
+        if isinstance(verdict, Raise) and not refused:
+            _tell_failed(call, failure_found)
     return response
 
 
-def _tell_verdict(call: "Call", verdict: Verdict) -> None:
+def _tell_delay(call: "Call") -> bool:
+    """Say how long the call would wait; tell whether it would be refused."""
+    delay = call.admission.foresee_delay(call.lane(), call.options.cost)
+    if delay is None:
+        return False
+    if delay.reason == "blocked":
+        until = call.report.at(delay.seconds)
+        call.report("resilient.call_failed", reason="ScopeBlocked", retry_at=until)
+        return True
+    if (delay.seconds or 0.0) >= call.serving.service.report_wait:
+        call.report.delayed(delay, 1)
+    return False
+
+
+def _tell_resend(call: "Call", verdict: Verdict) -> None:
     if isinstance(verdict, Resend):
         call.report("resilient.retry_scheduled", attempt=1, delay=verdict.delay)
-    elif not isinstance(verdict, Raise):
+    elif isinstance(verdict, Refresh):
         call.report("resilient.reauthenticated", attempt=1)
+
+
+def _tell_failed(call: "Call", failure: Failure) -> None:
+    action = call.serving.service.policies[failure.entry.policy].action
+    kind = BY_ACTION[action].__name__
+    call.report("resilient.call_failed", attempt=1, reason=kind, **about(failure))

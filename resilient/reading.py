@@ -43,8 +43,8 @@ _NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, *_H
 class Answer:
     """A response, and what was read of its body."""
 
-    response: ClientResponse
-    body: bytes = b""
+    response: ClientResponse = attrs.field(repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
     complete: bool = False
 
 

@@ -114,6 +114,8 @@ class Report:
                 case "blocked":
                     self("resilient.block_warning", **keys)
                     self("resilient.scope_blocked", **keys)
+                case "held":
+                    pass
                 case "released":
                     self("resilient.scope_released", attempt=attempt, scope=str(each.scope))
 

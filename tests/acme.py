@@ -12,6 +12,7 @@ import aiohttp
 import attrs
 import yaml
 from aiohttp import web
+from raw_server import RawServer
 from server import Server
 
 import resilient
@@ -129,7 +130,7 @@ class Client:
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
-def connecting(server: Server, folder: Path) -> Connect:
+def connecting(server: Server | RawServer, folder: Path) -> Connect:
     """Return what opens a client of `server`.
 
     Its arguments: `catalog` changes keys of the catalog; `credentials` and `chance` are the

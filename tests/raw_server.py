@@ -15,9 +15,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\
 """An answer, whole."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Request:
-    """One request as it arrived; the body is what was read of it."""
+    """One request as it arrived; its body once that was read."""
 
     at: float
     method: str
@@ -43,6 +43,10 @@ class Wire:
 
     async def body(self) -> bytes:
         """Read the request's body."""
+        self.request.body = await self._body()
+        return self.request.body
+
+    async def _body(self) -> bytes:
         headers = self.request.headers
         if "chunked" not in headers.get("transfer-encoding", ""):
             return await self.reader.readexactly(int(headers.get("content-length", "0")))

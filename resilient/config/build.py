@@ -266,11 +266,15 @@ def _policy(name: str, keys: schema.PolicyKeys, kin: Policy) -> Policy:
 def _overridden(catalog: Catalog, keys: schema.ServiceKeys, path: Path, faults: Faults) -> Catalog:
     errors, statuses = dict(catalog.errors), dict(catalog.statuses)
     for code, variants in keys.errors.items():
-        own = code_entries(code, variants, (*path, "errors", code), faults)
+        at = (*path, "errors", code)
+        own = code_entries(code, variants, at, faults)
         errors[code] = _merged(own, variants, errors.get(code, ()))
+        _check_endpoints(own, catalog, at, faults)
     for status, found in keys.statuses.items():
-        entries = status_entries(status, found, (*path, "statuses", str(status)), faults)
-        statuses[status] = _merged(entries, found, statuses.get(status, ()))
+        at = (*path, "statuses", str(status))
+        own = status_entries(status, found, at, faults)
+        statuses[status] = _merged(own, found, statuses.get(status, ()))
+        _check_endpoints(own, catalog, at, faults)
     for name in keys.endpoints:
         check_endpoint(name, catalog, (*path, "endpoints", name), faults)
     return attrs.evolve(
@@ -285,23 +289,39 @@ def _overridden(catalog: Catalog, keys: schema.ServiceKeys, path: Path, faults: 
 def _merged(
     own: tuple[Entry, ...], keys: Iterable[schema.EntryKeys], old: tuple[Entry, ...]
 ) -> tuple[Entry, ...]:
-    """Return what an override leaves: a bare policy changes nothing but the policy."""
+    """Return the variants of an entry with an override laid over them.
+
+    A bare policy changes that of every variant and nothing else. A variant without bindings
+    stands for all there were; one with bindings goes before them.
+    """
     if old and all(each == schema.EntryKeys(policy=each.policy) for each in keys):
         return tuple(attrs.evolve(each, policy=own[0].policy) for each in old)
-    if not old:
-        return own
-    kin = old[0]
-    return tuple(
-        attrs.evolve(
-            each,
-            name=kin.name if each.name == each.code else each.name,
-            meaning=each.meaning or kin.meaning,
-            advice=each.advice or kin.advice,
-            processed=kin.processed if each.processed is None else each.processed,
-            http_status=each.http_status or kin.http_status,
-        )
-        for each in own
-    )
+    mine = [each.bindings for each in own]
+    kept = () if () in mine else (each for each in old if each.bindings not in mine)
+    return (*(_completed(each, old) for each in own), *kept)
+
+
+_INHERITED = ("meaning", "advice", "scope", "processed", "http_status", "wait", "envelope")
+
+
+def _completed(entry: Entry, old: tuple[Entry, ...]) -> Entry:
+    """Return an override's entry with what it does not say taken from what it overrides."""
+    near = [each for each in old if each.bindings == entry.bindings]
+    kin = next(iter((*near, *(each for each in old if not each.bindings), *old)), None)
+    if kin is None:
+        return entry
+    unsaid = [key for key in _INHERITED if getattr(entry, key) in (None, "")]
+    changes: dict[str, Any] = {key: getattr(kin, key) for key in unsaid}
+    if entry.name in (entry.code, f"status_{entry.status}"):
+        changes["name"] = kin.name
+    return attrs.evolve(entry, support=entry.support or kin.support, **changes)
+
+
+def _check_endpoints(
+    entries: Iterable[Entry], catalog: Catalog, path: Path, faults: Faults
+) -> None:
+    for each in entries:
+        check_endpoint(each.endpoint, catalog, (*path, "endpoint"), faults)
 
 
 def _ban(

@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import combinations
 from pathlib import Path as FilePath
+from stat import S_ISREG
 from typing import Any, cast
 
 import attrs
@@ -26,7 +27,7 @@ from resilient.catalog import (
 )
 from resilient.config import resources, schema
 from resilient.config.structure import did_you_mean, structure
-from resilient.config.yaml_source import Document, Path, from_dict, read
+from resilient.config.yaml_source import LARGEST, Document, Path, from_dict, read, too_large
 from resilient.core.pacing import pace
 from resilient.errors import ConfigError, Fault
 
@@ -90,11 +91,16 @@ def read_file(path: FilePath) -> bytes:
         ConfigError: It cannot be read, or is no ordinary file.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{path}: not an ordinary file")
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
+        found = path.stat()
+        fits = S_ISREG(found.st_mode) and found.st_size <= LARGEST
+        data = path.read_bytes() if fits else None
+    except (OSError, ValueError) as error:  # a path with a NUL in it is no OSError
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if data is None and S_ISREG(found.st_mode):
+        raise ConfigError([too_large(str(path), found.st_size)])
+    if data is None:
+        raise ConfigError(f"{path}: not an ordinary file")
+    return data
 
 
 def loaded(document: Document) -> Catalog:
@@ -235,7 +241,9 @@ def scopes(per: Iterable[str]) -> tuple[tuple[ScopeKind, ...], ...]:
 
 
 def check_limit(limit: Limit, path: Path, faults: Faults) -> None:
-    """Note a burst that breaks the limit."""
+    """Note a limit of nobody, and a burst that breaks the limit."""
+    if not limit.per:
+        faults.add((*path, "per"), "expected at least one scope that it holds for")
     if limit.burst is not None and limit.burst < 1:
         faults.add((*path, "burst"), f"a burst of {limit.burst}: at least one call must go")
         return

@@ -18,8 +18,8 @@ Mode = Literal["enforce", "observe", "off"]
 def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8", "replace")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # a path with a NUL in it is no OSError
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 @attrs.frozen(kw_only=True)

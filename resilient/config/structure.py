@@ -4,7 +4,6 @@ cattrs does the work. A fault does not end it: what is faulty is cut out and the
 structured again, so that all faults of a file come at once.
 """
 
-import copy
 import difflib
 import operator
 import types
@@ -79,7 +78,7 @@ def structure(document: Document, kind: type[T]) -> tuple[T | None, tuple[Fault,
     None is returned where nothing is left without its faulty parts.
     """
     faults: list[Fault] = list(document.faults)
-    data = copy.deepcopy(document.data)
+    data = _copied(document.data)
     seen: set[Path] = set()
     for _ in range(_MOST_ROUNDS):
         try:
@@ -105,6 +104,13 @@ def structure(document: Document, kind: type[T]) -> tuple[T | None, tuple[Fault,
         for each in cut:
             _cut(data, each)
     return None, tuple(faults)
+
+
+def _copied(data: Any) -> Any:
+    """Return mappings and lists anew: what is faulty will be cut out of them."""
+    if isinstance(data, dict):
+        return {key: _copied(each) for key, each in data.items()}
+    return [_copied(each) for each in data] if isinstance(data, list) else data
 
 
 def _cut(data: Any, leaf: "_Leaf") -> None:
@@ -260,9 +266,12 @@ def _literal(kind: Any) -> Callable[[Any, Any], Any]:
     allowed = {str(each): each for each in get_args(kind)}
 
     def structure(value: Any) -> Any:
-        typed = value in allowed.values() and type(value) in {type(v) for v in allowed.values()}
-        if typed or (isinstance(value, str) and value in allowed):
-            return allowed[str(value)]
+        for text, meant in allowed.items():
+            # A plain scalar is whatever it can be; one in quotes, or typed, must be of the type.
+            if (isinstance(value, Plain) and value == text) or (
+                type(value) is type(meant) and value == meant
+            ):
+                return meant
         choice = " or ".join(repr(each) for each in allowed)
         hint = did_you_mean(value, list(allowed)) if isinstance(value, str) else ""
         raise Mismatch(value, choice + hint)

@@ -13,10 +13,13 @@ _RATE = re.compile(
 )
 _PERIODS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PERIODS |= {"hour": 3600.0, "d": 86400.0, "day": 86400.0}
+_LABEL = r"[a-z0-9_][a-z0-9_-]{0,62}"
 _HOST = re.compile(
-    r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.?)+(?::(\d{1,5}))?|\[[0-9a-f:.]+\](?::(\d{1,5}))?",
+    rf"(?:(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]{{2,45}}\])(?::(\d{{1,5}}))?",
     re.ASCII | re.IGNORECASE,
 )
+_LONGEST_HOST = 253 + len("*.:65535")
+_SHARE = re.compile(r"(\d{1,6})/(\d{1,6})|(?:0|1)(?:\.\d{1,9})?", re.ASCII)
 _METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,11})", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,11})(?:\.\d{1,9})?", re.ASCII)
@@ -50,17 +53,17 @@ def rate(text: str) -> Rate | None:
 
 def share(text: str) -> Fraction | None:
     """Return `1/4` or `0.25` as a fraction in (0, 1], or None."""
-    try:
-        part = Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
+    match = _SHARE.fullmatch(text)
+    if match is None or (match[2] and not int(match[2])):
         return None
+    part = Fraction(text)
     return part if 0 < part <= 1 else None
 
 
 def host(text: str) -> str | None:
     """Return a host pattern in lower case, or None."""
-    match = _HOST.fullmatch(text)
-    port = match and (match[1] or match[2])
+    match = _HOST.fullmatch(text) if len(text) <= _LONGEST_HOST else None
+    port = match and match[1]
     return text.lower() if match and (not port or 0 < int(port) < 65536) else None  # noqa: PLR2004
 
 
@@ -75,5 +78,8 @@ def status_class(text: str) -> str | None:
 
 
 def is_finite(value: float) -> bool:
-    """Tell whether a number is one."""
-    return math.isfinite(value)
+    """Tell whether a number is one that can be counted with."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False

@@ -155,13 +155,13 @@ class _Composer:
 def read(text: str | bytes, label: str) -> Document:
     """Return what a YAML text holds; what is wrong with it is in `faults`."""
     if len(text) > LARGEST:
-        return Document(label=label, data=None, faults=(_too_large(label, len(text)),))
+        return Document(label=label, data=Misplaced(), faults=(too_large(label, len(text)),))
     composer = _Composer(label)
-    data: Any = None
+    data: Any = Misplaced()
     try:
         data = _document(composer, text)
     except (yaml.YAMLError, UnicodeError) as error:
-        composer.faults.append(_unreadable(label, error))
+        composer.faults.append(_unreadable(label, text, error))
     return Document(label=label, data=data, marks=composer.marks, faults=tuple(composer.faults))
 
 
@@ -180,30 +180,46 @@ def _document(composer: _Composer, text: str | bytes) -> Any:
     return data
 
 
-def _too_large(label: str, size: int) -> Fault:
+def too_large(label: str, size: int) -> Fault:
+    """Return the fault of a source that is not read at all."""
     return Fault(f"{label}:1:1", f"{size} bytes: at most {LARGEST} are read")
 
 
-def _unreadable(label: str, error: Exception) -> Fault:
+def _unreadable(label: str, text: str | bytes, error: Exception) -> Fault:
     mark = getattr(error, "problem_mark", None)
-    place = f"{label}:{mark.line + 1}:{mark.column + 1}" if mark else f"{label}:1:1"
+    line, column = (mark.line + 1, mark.column + 1) if mark else _offset(text, error)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    return Fault(place, f"not YAML: {problem}")
+    return Fault(f"{label}:{line}:{column}", f"not YAML: {problem}")
+
+
+def _offset(text: str | bytes, error: Exception) -> tuple[int, int]:
+    """Return line and column of a byte that is no text: such errors count bytes alone."""
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    before = data[: getattr(error, "position", 0)]
+    last = before.rpartition(b"\n")[2].decode("utf-8", "replace")
+    return before.count(b"\n") + 1, len(last) + 1
 
 
 def from_dict(data: Any) -> Document:
     """Return a document for data that is typed already: whole-number keys become text."""
-    return Document(label=FROM_DICT, data=_text_keys(data, 0))
+    document = Document(label=FROM_DICT, data=None)
+    faults: list[Fault] = []
+    plain = _text_keys(document, data, (), faults)
+    return attrs.evolve(document, data=plain, faults=tuple(faults))
 
 
-def _text_keys(data: Any, depth: int) -> Any:
-    if depth > DEEPEST:
+def _text_keys(document: Document, data: Any, path: Path, faults: list[Fault]) -> Any:
+    if not isinstance(data, Mapping | list | tuple):
+        return data
+    if len(path) >= DEEPEST:
+        faults.append(Fault(document.place(path), f"nested deeper than {DEEPEST} levels"))
         return Misplaced()
-    if isinstance(data, Mapping):
-        return {
-            str(key) if type(key) is int else key: _text_keys(value, depth + 1)
-            for key, value in data.items()
-        }
-    if isinstance(data, list | tuple):
-        return [_text_keys(value, depth + 1) for value in data]
-    return data
+    if not isinstance(data, Mapping):
+        return [_text_keys(document, each, (*path, i), faults) for i, each in enumerate(data)]
+    found: dict[Any, Any] = {}
+    for key, value in data.items():
+        name = str(key) if type(key) is int else key
+        if name in found:
+            faults.append(Fault(document.place((*path, name)), f"the key {name!r} stands twice"))
+        found[name] = _text_keys(document, value, (*path, name), faults)
+    return found

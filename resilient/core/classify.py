@@ -52,7 +52,7 @@ def classify(
 
 
 def _explain(error: Reported, exchange: Exchange, catalog: Catalog, generic: Catalog) -> Found:
-    by_text = _by_text(error.message, exchange, catalog) if error.message else None
+    by_text = _by_text(error.message, error.code, exchange, catalog) if error.message else None
     by_code = find_code(error.code, catalog, exchange) if error.code else None
     entry = by_text or by_code or _by_status(exchange, catalog, generic) or _by_class(exchange)
     mapped = error.code is None or entry is by_text or entry is by_code
@@ -62,7 +62,7 @@ def _explain(error: Reported, exchange: Exchange, catalog: Catalog, generic: Cat
 def _by_text_or_status(
     text: str, exchange: Exchange, catalog: Catalog, generic: Catalog
 ) -> Iterator[Found]:
-    by_text = _by_text(text, exchange, catalog) if text else None
+    by_text = _by_text(text, None, exchange, catalog) if text else None
     entry = by_text or _by_status(exchange, catalog, generic)
     if entry is None and exchange.status >= 400:  # noqa: PLR2004 - RFC 9110 section 15.5
         entry = _by_class(exchange)
@@ -70,8 +70,12 @@ def _by_text_or_status(
         yield Found(entry=entry)
 
 
-def _by_text(text: str, exchange: Exchange, catalog: Catalog) -> Entry | None:
-    fitting = (e for e in catalog.texts if e.match and contains(text, e.match))
+def _by_text(text: str, code: str | None, exchange: Exchange, catalog: Catalog) -> Entry | None:
+    fitting = (
+        each
+        for each in catalog.texts
+        if each.match and each.code in (None, code) and contains(text, each.match)
+    )
     return _most_bound(fitting, exchange)
 
 

@@ -64,10 +64,20 @@ def read(
             document = _parse(text, written) if document is _UNREAD else document
             if errors := _errors(envelope, document):
                 return Reading(matched=True, errors=errors)
-    return Reading(matched=False, text=without_tags(text) if written == "html" else text)
+    return Reading(matched=False, text=_loose(text, written, status))
 
 
 _UNREAD = object()
+
+
+def _loose(text: str, written: str, status: int) -> str:
+    """Return the words of a body that no envelope fits.
+
+    Those of a success in the API's own format are data: whatever they say, it is no error.
+    """
+    if status < 400 and (written == "json" or (written == "xml" and _xml(text) is not None)):  # noqa: PLR2004
+        return ""
+    return without_tags(text) if written == "html" else text
 
 
 def _format(text: str) -> str:
@@ -130,12 +140,16 @@ def _errors(envelope: Envelope, document: Any) -> tuple[Reported, ...]:
     if envelope.when is not None and not any(map(_holds, _follow(document, _steps(envelope.when)))):
         return ()
     if not envelope.code:
-        return (Reported(None, _message(envelope, document)),) if envelope.when else ()
+        return (Reported(None, _message(envelope.message, document)),) if envelope.when else ()
     items, within = _items(envelope, document)
-    found = (_reported(envelope, item, within, document) for item in islice(items, MOST_ERRORS))
-    errors = tuple(each for each in found if each is not None)
+    prefix = _steps(envelope.code[0])[:within]
+    near = [path for path in envelope.message if _steps(path)[:within] == prefix]
+    # What is said of the whole response: another error's words would be about that one.
+    around = _message([path for path in envelope.message if path not in near], document)
+    found = (_reported(envelope, item, within, near) for item in islice(items, MOST_ERRORS))
+    errors = tuple(attrs.evolve(e, message=e.message or around) for e in found if e is not None)
     if not errors and envelope.when is not None:
-        return (Reported(None, _message(envelope, document)),)
+        return (Reported(None, _message(envelope.message, document)),)
     return errors
 
 
@@ -146,7 +160,7 @@ def _items(envelope: Envelope, document: Any) -> tuple[Iterator[Any], int]:
     return _follow(document, steps[:within]), within
 
 
-def _reported(envelope: Envelope, item: Any, within: int, document: Any) -> Reported | None:
+def _reported(envelope: Envelope, item: Any, within: int, near: Iterable[str]) -> Reported | None:
     parts = [_text(item, _steps(path)[within:]) for path in envelope.code]
     while parts and not parts[-1]:
         parts.pop()
@@ -155,16 +169,12 @@ def _reported(envelope: Envelope, item: Any, within: int, document: Any) -> Repo
     code = printable("/".join(parts), LONGEST_CODE)
     if envelope.when is None and code in _NOTHING:
         return None
-    prefix = _steps(envelope.code[0])[:within]
-    near = [path for path in envelope.message if _steps(path)[:within] == prefix]
-    words = [_text(item, _steps(path)[within:]) for path in near]
-    # What is said beside the error itself goes before what is said of the whole response.
-    said = printable("; ".join(filter(None, words)))
-    return Reported(code, said or _message(envelope, document))
+    words = (_text(item, _steps(path)[within:]) for path in near)
+    return Reported(code, printable("; ".join(filter(None, words))))
 
 
-def _message(envelope: Envelope, document: Any) -> str:
-    words = (_text(document, _steps(path)) for path in envelope.message)
+def _message(paths: Iterable[str], document: Any) -> str:
+    words = (_text(document, _steps(path)) for path in paths)
     return printable("; ".join(filter(None, words)))
 
 

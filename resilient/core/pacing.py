@@ -36,10 +36,11 @@ class Bucket:
 
 @attrs.frozen(kw_only=True)
 class Quota:
-    """A count: at most `calls` in any `period` seconds."""
+    """A count: at most `calls` in any `period` seconds, give or take `jitter`."""
 
     calls: int
     period: float
+    jitter: float = 0.0
 
 
 Pace = Bucket | Quota
@@ -58,7 +59,7 @@ def pace(limit: Limit, share: Fraction = Fraction(1)) -> Pace:
         raise ValueError(f"a burst of {limit.burst} is above the limit's {limit.calls} calls")
     calls, period = _part(limit, share)
     if period > LONGEST_PACED:
-        return Quota(calls=calls, period=period)
+        return Quota(calls=calls, period=period, jitter=limit.jitter)
     burst = limit.burst or max(1, calls // 200, math.ceil(0.02 * calls / period))
     capacity = min(burst, calls)
     return Bucket(capacity=capacity, rate=(calls - capacity + 1) / (period + limit.jitter))

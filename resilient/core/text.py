@@ -35,7 +35,7 @@ def decode(body: bytes, charset: str | None = None) -> str:
     if _TEXT_CODECS.match(name):
         try:
             return body.decode(name, "replace")
-        except LookupError:
+        except (LookupError, ValueError):  # no such codec, or no name of one at all
             pass
     return body.decode("utf-8", "replace")
 

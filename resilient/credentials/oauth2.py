@@ -75,6 +75,14 @@ class TokenPair:
         """What goes into the catalog's fields."""
         return {"token": self.access_token}
 
+    def asdict(self) -> dict[str, str | float | None]:
+        """Return what a store can hold, and `load` may return."""
+        return {
+            "access_token": self.access_token,
+            "refresh_token": self.refresh_token,
+            "expires_at": self.expires_at,
+        }
+
 
 @attrs.define(eq=False)
 class OAuth2:

@@ -97,7 +97,7 @@ class Grant:
         if self._settle():
             now = self.admission.now()
             for limit in self.lane.limits:
-                limit.gauge.give_back(self.cost, now)
+                limit.gauge.give_back(self.cost, self.at, now)
             self._leave()
 
     def unsent(self) -> None:
@@ -112,6 +112,7 @@ class Grant:
             for gate in self.lane.scopes.values():
                 gate.state.lost(self, now)
             self.disconnected()
+            self.admission.moved(self.lane.scopes.values())
             self.admission.serve(self.lane.gates)
 
     def answered(self, marks: Iterable[Mark], block: Block) -> list[Changed]:
@@ -153,12 +154,16 @@ class Grant:
         return Changed(scope=state.scope, change=change, seconds=wait, reason=mark.reason)
 
     def disconnected(self) -> None:
-        """The connection is free again."""
+        """The connection is free again.
+
+        A response that was dropped says so when it is collected, in the middle of anything:
+        so nobody is served here.
+        """
         if self._connected:
             self._connected = False
             for pool in self.lane.pools:
                 pool.used -= 1
-            self.admission.serve(self.lane.pools)
+                self.admission.wake(pool)
 
     def _leave(self) -> None:
         for gate in self.lane.scopes.values():
@@ -248,7 +253,7 @@ class Admission:
             if hold is not None and hold.reason == "blocked":
                 raise Refused("blocked", hold.seconds, gate.state.scope)
             if gate.state.waiting >= lane.max_queue and not lane.urgent:
-                raise Refused("queue", gate.foresee(waiter.cost, now), gate.state.scope)
+                raise Refused("queue", self.foresee(lane, waiter.cost), gate.state.scope)
         seconds = self.foresee(lane, waiter.cost)
         if now + seconds > waiter.deadline:
             raise Refused("deadline", seconds)
@@ -259,25 +264,25 @@ class Admission:
         if lane.urgent:
             waits = (gate.check(cost, now) for gate in lane.gates)
             return max((wait.seconds or 0.0 for wait in waits if wait), default=0.0)
-        return max((gate.foresee(cost, now) for gate in lane.gates), default=0.0)
+        return max((gate.foresee(lane.ahead(gate), cost, now) for gate in lane.gates), default=0.0)
 
     def _delay(self, lane: Lane, waiter: Waiter, wait: Wait | None) -> Delay:
         now = self.now()
-        gates = [(gate.foresee(waiter.cost, now), i) for i, gate in enumerate(lane.gates)]
-        seconds, i = max(gates)
-        gate = wait.gate if wait is not None and not seconds else lane.gates[i]
+        gate = wait.gate if wait is not None else lane.filed or lane.gates[0]
         held = gate.check(waiter.cost, now)
-        reason: Reason = held.reason if held else wait.reason if wait else "limit"
-        scope = str(gate.state.scope) if isinstance(gate, ScopeGate) else None
-        limit = gate.name if isinstance(gate, LimitGate) else None
-        # Of an answer, or a free connection, nobody knows when it comes.
-        unknown = not seconds and wait is not None and wait.seconds is None
+        seconds: float | None = None
+        if held is None or held.seconds is not None:
+            waits = [gate.foresee(lane.ahead(gate), waiter.cost, now) for gate in lane.gates]
+            seconds = max(waits)
+            gate = lane.gates[waits.index(seconds)] if seconds else gate
+            held = gate.check(waiter.cost, now)
         return Delay(
-            seconds=None if unknown else seconds,
+            # Of an answer, or a free connection, nobody knows when it comes.
+            seconds=seconds or None,
             position=lane.live + 1,
-            reason=reason,
-            limit=limit,
-            scope=scope,
+            reason=gate.reason if held is None else held.reason,
+            limit=gate.name if isinstance(gate, LimitGate) else None,
+            scope=str(gate.state.scope) if isinstance(gate, ScopeGate) else None,
         )
 
     def _held(self, lane: Lane, arrival: int, cost: int, now: float) -> Wait | None:
@@ -285,14 +290,11 @@ class Admission:
         longest: Wait | None = None
         for gate in lane.gates:
             wait = gate.check(cost, now)
-            if wait is not None and wait.reason == "blocked":
-                return wait
             if wait is None:
-                first = gate.first() if gate.heads else None
-                if first is None or first[0] >= arrival:
-                    continue
-                wait = Wait(gate, "limit", None)  # an older one waits here
-            if longest is None or _length(wait) > _length(longest):
+                wait = gate.yields(arrival, cost, now)
+            elif wait.reason == "blocked":
+                return wait
+            if wait is not None and (longest is None or _length(wait) > _length(longest)):
                 longest = wait
         return longest
 
@@ -307,7 +309,7 @@ class Admission:
         """File a lane's head under the gate that holds it up, or let it go."""
         head = lane.head()
         if head is None:
-            lane.filed = None
+            lane.unfile()
             return
         if wait is None:
             wait = self._held(lane, head.arrival, head.cost, now)
@@ -315,8 +317,19 @@ class Admission:
         gate.file(head.arrival, lane)
         if wait is None:
             self._arm(gate, now)
-        elif wait.seconds is not None:
-            self._arm(gate, now + wait.seconds)
+        else:
+            self._expect(lane, wait, now)
+
+    def _expect(self, lane: Lane, wait: Wait, now: float) -> None:
+        """See to it that a head is looked at when its gate is expected to open."""
+        if wait.seconds is not None:
+            lane.is_ready_at(now + wait.seconds)
+            self._arm(wait.gate, now + wait.seconds)
+
+    def wake(self, gate: Gate) -> None:
+        """Look soon whether somebody who waits at a gate may go."""
+        if gate.heads:
+            self._arm(gate, self.now())
 
     def _arm(self, gate: Gate, when: float) -> None:
         if gate.timer is not None:
@@ -341,7 +354,7 @@ class Admission:
             _, lane = first
             waiter = lane.head()
             if waiter is None:
-                lane.filed = None
+                lane.unfile()
                 continue
             wait = self._held(lane, waiter.arrival, waiter.cost, now)
             if wait is None:
@@ -352,16 +365,16 @@ class Admission:
                 self._refuse(lane, waiter, Refused("blocked", wait.seconds, _scope(wait.gate)))
                 self._next(lane, gate)
             elif wait.gate is gate:
-                if wait.seconds is not None:
-                    self._arm(gate, now + wait.seconds)
+                self._expect(lane, wait, now)
                 return
             else:
                 self._file(lane, wait, now)
 
     def _next(self, lane: Lane, gate: Gate) -> None:
         head = lane.head()
-        lane.filed = None
-        if head is not None:
+        if head is None:
+            lane.unfile()
+        else:
             gate.file(head.arrival, lane)
 
     def _refuse(self, lane: Lane, waiter: Waiter, refusal: Refused) -> None:
@@ -388,7 +401,6 @@ class Admission:
         """A waiter left: if it was the head, the next one may be able to go."""
         gate = lane.filed
         if gate is not None and lane.arrival != lane.filed_for:
-            lane.filed = None
             self._file(lane, None, self.now())
             self._serve(gate)
 
@@ -401,9 +413,8 @@ class Admission:
                 continue
             why: Why = "blocked" if held.reason == "blocked" else "deadline"
             for lane in list(gate.lanes):
-                for waiter in list(lane.waiters):
-                    if why == "blocked" or waiter.deadline < now + held.seconds:
-                        self._refuse(lane, waiter, Refused(why, held.seconds, gate.state.scope))
+                for waiter in lane.ending(None if why == "blocked" else now + held.seconds):
+                    self._refuse(lane, waiter, Refused(why, held.seconds, gate.state.scope))
                 self._moved_up(lane)
 
     def release(self, wanted: Callable[[Scope], bool]) -> list[Changed]:
@@ -421,7 +432,7 @@ class Admission:
         for lane in self.memory.lanes.values():
             for waiter in list(lane.waiters):
                 self._refuse(lane, waiter, Refused("closed", None))
-            lane.filed = None
+            lane.unfile()
         gates = [*self.memory.scopes.values(), *self.memory.limits.values()]
         pools = [gate for each in self.memory.pools.values() for gate in each.values()]
         for gate in (*gates, *pools):

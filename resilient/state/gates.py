@@ -1,8 +1,8 @@
 """The gates that a call passes: limits, scopes and connections, each with who waits at it."""
 
 import asyncio
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Literal
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import attrs
 
@@ -22,6 +22,12 @@ _REASONS: dict[str, Reason] = {
     "blocked": "blocked",
 }
 
+_CROWDED: Final = 64
+"""Heads in a heap before those that have left are looked for; then twice what is left."""
+
+_A_MOMENT: Final = 1e-3
+"""Seconds: by so much a younger call lets an older one, ready at the same time, go first."""
+
 
 @attrs.frozen
 class Wait:
@@ -38,18 +44,28 @@ class Gate:
 
     The head of each lane that is held up is filed under the gate that holds it up longest,
     in order of arrival. Only there is it looked for when room appears.
+
+    Attributes:
+        heads: The heads filed here.
+        due: Heads that pass here too, and are known to be ready elsewhere at some time.
+        timer: When to look again.
+        queued: The cost of all who wait in the lanes filed here.
     """
 
+    reason: ClassVar[Reason] = "limit"
+
     heads: "list[tuple[int, Lane]]" = attrs.field(factory=list, init=False)
+    due: "list[tuple[int, Lane]]" = attrs.field(factory=list, init=False)
     timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
     queued: int = attrs.field(default=0, init=False)
+    _crowded: int = attrs.field(default=_CROWDED, init=False)
 
     def check(self, cost: int, now: float) -> Wait | None:
         """Return how long a call of this cost is held up, or None."""
         raise NotImplementedError  # pragma: no cover - every kind of gate has its own
 
-    def foresee(self, cost: int, now: float) -> float:
-        """Return the seconds until those queued and a call of this cost could have gone."""
+    def foresee(self, ahead: int, cost: int, now: float) -> float:
+        """Return the seconds until calls ahead and one of this cost could have gone."""
         wait = self.check(cost, now)
         return 0.0 if wait is None else wait.seconds or 0.0
 
@@ -58,17 +74,54 @@ class Gate:
 
     def file(self, arrival: int, lane: "Lane") -> None:
         """Let a lane's head wait here."""
+        lane.unfile()
         lane.filed, lane.filed_for = self, arrival
+        self.queued += lane.queued
+        if len(self.heads) + len(self.due) >= self._crowded:
+            self._tidy()
         heappush(self.heads, (arrival, lane))
+
+    def expect(self, arrival: int, lane: "Lane") -> None:
+        """Let no younger call make a head wait longer that is ready elsewhere soon."""
+        heappush(self.due, (arrival, lane))
 
     def first(self) -> "tuple[int, Lane] | None":
         """Return the oldest head that waits here."""
-        while self.heads:
-            arrival, lane = self.heads[0]
-            if lane.filed is self and lane.arrival == arrival:
-                return arrival, lane
+        while self.heads and not self._is_filed(*self.heads[0]):
             heappop(self.heads)
-        return None
+        return self.heads[0] if self.heads else None
+
+    def yields(self, arrival: int, cost: int, now: float) -> Wait | None:
+        """Return that a call has to let an older one go first, or None.
+
+        It may pass where the older one, when it is ready, still finds what it needs.
+        """
+        if self.heads and (first := self.first()) and first[0] < arrival:
+            return Wait(self, self.reason, None)
+        while self.due and not self._is_due(*self.due[0]):
+            heappop(self.due)
+        if not self.due or self.due[0][0] >= arrival:
+            return None
+        older = self.due[0][1]
+        left = older.ready - now
+        head = older.head()
+        if head is None or left <= -_A_MOMENT or self.foresee(cost, head.cost, now) <= left:
+            return None
+        return Wait(self, self.reason, left + _A_MOMENT)
+
+    def _is_filed(self, arrival: int, lane: "Lane") -> bool:
+        return lane.filed is self and lane.arrival == arrival
+
+    def _is_due(self, arrival: int, lane: "Lane") -> bool:
+        return lane.filed not in (None, self) and lane.arrival == arrival
+
+    def _tidy(self) -> None:
+        """Drop heads that have left: those who give up pile up behind one that stays."""
+        self.heads = [each for each in self.heads if self._is_filed(*each)]
+        self.due = [each for each in self.due if self._is_due(*each)]
+        heapify(self.heads)
+        heapify(self.due)
+        self._crowded = max(_CROWDED, 2 * (len(self.heads) + len(self.due)))
 
 
 @attrs.define(eq=False)
@@ -84,9 +137,9 @@ class LimitGate(Gate):
         seconds = self.gauge.wait(cost, now)
         return Wait(self, "limit", seconds) if seconds else None
 
-    def foresee(self, cost: int, now: float) -> float:
-        """Return the seconds until those queued and a call of this cost could have gone."""
-        return max(self.gauge.wait(cost, now), self.gauge.foresee(self.queued + cost, now))
+    def foresee(self, ahead: int, cost: int, now: float) -> float:
+        """Return the seconds until calls ahead and one of this cost could have gone."""
+        return max(self.gauge.wait(cost, now), self.gauge.foresee(ahead + cost, now))
 
     def enter(self, call: object, cost: int, now: float) -> None:
         """Take from the limit."""
@@ -96,6 +149,8 @@ class LimitGate(Gate):
 @attrs.define(eq=False)
 class ScopeGate(Gate):
     """A scope: its pause, its block, its probe."""
+
+    reason = "probe"
 
     state: ScopeState
     lanes: "set[Lane]" = attrs.field(factory=set, init=False)
@@ -118,6 +173,8 @@ class PoolGate(Gate):
         room: How many there may be.
         used: How many calls of ours hold one.
     """
+
+    reason = "connection"
 
     room: int
     used: int = 0

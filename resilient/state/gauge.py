@@ -4,7 +4,6 @@ Both are told the time. They never wait themselves: they say how long it would t
 """
 
 import math
-from collections import deque
 from typing import Protocol
 
 from aiolimiter import AsyncLimiter
@@ -33,8 +32,8 @@ class Gauge(Protocol):
     def take(self, cost: int, now: float) -> None:
         """Take, whether or not there is enough."""
 
-    def give_back(self, cost: int, now: float) -> None:
-        """Undo a take: the call was not sent."""
+    def give_back(self, cost: int, taken: float, now: float) -> None:
+        """Undo a take of the time `taken`: the call was not sent."""
 
     def empty(self, now: float) -> None:
         """Leave room for a single call."""
@@ -46,7 +45,7 @@ class Gauge(Protocol):
 def gauge(pace: pacing.Pace, most: int, now: float) -> "Gauge":
     """Return a new gauge. It holds one call, not its burst: what was spent is unknown."""
     if isinstance(pace, pacing.Quota):
-        return Quota(pace.calls, pace.period)
+        return Quota(pace.calls, pace.period + pace.jitter)
     return Bucket(pace.capacity, pace.rate, most, now)
 
 
@@ -71,7 +70,7 @@ class Bucket(AsyncLimiter):
         """Return the seconds until `cost` could be taken, 0 if it could be now."""
         self._leak_until(now)
         if cost > self.max_rate:
-            needed = self._full_at + (cost - self.max_rate) / self.rate - now
+            needed = self._full_at + (cost - self.max_rate) / self.rate - self._last_check
         else:
             needed = (self._level + cost - self.max_rate) / self.rate
         return needed if needed > _HAIR else 0.0
@@ -85,9 +84,9 @@ class Bucket(AsyncLimiter):
         """Take, whether or not there is enough."""
         self._change(cost, now)
 
-    def give_back(self, cost: int, now: float) -> None:
-        """Undo a take: the call was not sent."""
-        self._change(-cost, now)
+    def give_back(self, cost: int, taken: float, now: float) -> None:
+        """Undo a take of the time `taken`; what has been refilled since was not lost by it."""
+        self._change(-max(0.0, cost - max(0.0, now - taken) * self.rate), now)
 
     def empty(self, now: float) -> None:
         """Leave room for a single call; a debt stays."""
@@ -101,7 +100,7 @@ class Bucket(AsyncLimiter):
     def _change(self, cost: float, now: float) -> None:
         self._leak_until(now)
         self._level = max(0.0, self._level + cost)
-        self._full_at = now + self._level / self.rate
+        self._full_at = self._last_check + self._level / self.rate
 
     def _leak_until(self, now: float) -> None:
         # A clock that steps back drips nothing.
@@ -113,17 +112,17 @@ class Bucket(AsyncLimiter):
 class Quota:
     """An exact count in slices of the window: never more than `calls` in any `period`."""
 
-    __slots__ = ("_period", "_slices", "_total", "_width", "most", "rate")
+    __slots__ = ("_latest", "_period", "_slices", "_total", "_width", "most", "rate")
 
     def __init__(self, calls: int, period: float) -> None:
         self.most, self.rate, self._period = calls, calls / period, period
         self._width = period / pacing.SLICES
-        self._slices: deque[list[int]] = deque()
-        self._total = 0
+        self._slices: list[list[int]] = []
+        self._total, self._latest = 0, -math.inf
 
     def wait(self, cost: int, now: float) -> float:
         """Return the seconds until `cost` could be taken, 0 if it could be now."""
-        self._forget(now)
+        now = self._forget(now)
         free = self.most - self._total
         for index, count in self._slices:
             if free >= cost:
@@ -136,27 +135,25 @@ class Quota:
 
     def foresee(self, cost: int, now: float) -> float:
         """Return the seconds until `cost` single calls could have gone, at the earliest."""
-        if cost <= self.most:
-            return self.wait(cost, now)
-        return self.wait(self.most, now) + (cost - self.most) // self.most * self._period
+        rounds, rest = divmod(cost - 1, self.most)
+        return self.wait(rest + 1, now) + rounds * self._period
 
     def take(self, cost: int, now: float) -> None:
         """Take, whether or not there is enough."""
-        self._forget(now)
-        index = self._index(now)
+        index = self._index(self._forget(now))
         if not self._slices or self._slices[-1][0] < index:
             self._slices.append([index, 0])
         self._slices[-1][1] += cost
         self._total += cost
 
-    def give_back(self, cost: int, now: float) -> None:
-        """Undo a take: the call was not sent."""
+    def give_back(self, cost: int, taken: float, now: float) -> None:
+        """Undo a take of the time `taken`: nothing, if that is out of the window by now."""
         self._forget(now)
-        for slice_ in reversed(self._slices):
-            part = min(cost, slice_[1])
-            slice_[1] -= part
-            self._total -= part
-            cost -= part
+        index = self._index(taken)
+        for slice_ in self._slices:
+            if slice_[0] == index:
+                slice_[1] -= cost
+                self._total -= cost
 
     def empty(self, now: float) -> None:
         """Change nothing: what was counted is exact."""
@@ -169,7 +166,10 @@ class Quota:
     def _index(self, now: float) -> int:
         return math.floor(now / self._width + _HAIR)
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, now: float) -> float:
+        """Drop what is out of the window; return the time, which never goes back."""
+        now = self._latest = max(now, self._latest)
         oldest = self._index(now) - pacing.SLICES
         while self._slices and self._slices[0][0] < oldest:
-            self._total -= self._slices.popleft()[1]
+            self._total -= self._slices.pop(0)[1]
+        return now

@@ -35,6 +35,9 @@ class Lane:
         scopes: The scopes of a call, by kind.
         filed: The gate that holds the head up.
         filed_for: The head's place in the order of all calls when it was filed.
+        ready: When the gate is expected to let it go; infinity where only an event can tell.
+        queued: The cost of all who wait.
+        earliest: No deadline of theirs is earlier.
         live: How many wait; those who gave up stay in `waiters` until their turn.
     """
 
@@ -46,6 +49,9 @@ class Lane:
     waiters: deque[Waiter] = attrs.field(factory=deque, init=False)
     filed: Gate | None = attrs.field(default=None, init=False)
     filed_for: int = attrs.field(default=-1, init=False)
+    ready: float = attrs.field(default=float("inf"), init=False)
+    queued: int = attrs.field(default=0, init=False)
+    earliest: float = attrs.field(default=float("inf"), init=False)
     live: int = attrs.field(default=0, init=False)
     gates: tuple[Gate, ...] = attrs.field(init=False)
 
@@ -73,8 +79,8 @@ class Lane:
         """Queue a call."""
         self.waiters.append(waiter)
         self.live += 1
-        for gate in self.gates:
-            gate.queued += waiter.cost
+        self.earliest = min(self.earliest, waiter.deadline)
+        self._queue(waiter.cost)
         for scope in self.scopes.values():
             scope.state.waiting += 1
             scope.lanes.add(self)
@@ -82,11 +88,43 @@ class Lane:
     def leave(self, waiter: Waiter) -> None:
         """Count a call out that was granted, refused or gave up."""
         self.live -= 1
-        for gate in self.gates:
-            gate.queued -= waiter.cost
+        self._queue(-waiter.cost)
         for scope in self.scopes.values():
             scope.state.waiting -= 1
             if not self.live:
                 scope.lanes.discard(self)
         if len(self.waiters) > 2 * self.live + _COMPACT:
             self.waiters = deque(each for each in self.waiters if not each.future.done())
+
+    def ending(self, end: float | None) -> list[Waiter]:
+        """Return those whose deadline is before `end`; all for None."""
+        if end is not None and self.earliest >= end:
+            return []
+        waiting = [each for each in self.waiters if not each.future.done()]
+        going = [each for each in waiting if end is None or each.deadline < end]
+        kept = (each.deadline for each in waiting if end is not None and each.deadline >= end)
+        self.earliest = min(kept, default=float("inf"))
+        return going
+
+    def unfile(self) -> None:
+        """Let the head wait nowhere."""
+        if self.filed is not None:
+            self.filed.queued -= self.queued
+        self.filed, self.ready = None, float("inf")
+
+    def is_ready_at(self, when: float) -> None:
+        """Note when the gate will let the head go, so that nobody makes it wait longer."""
+        if self.ready == float("inf"):
+            for limit in self.limits:
+                if limit is not self.filed:
+                    limit.expect(self.filed_for, self)
+        self.ready = when
+
+    def ahead(self, gate: Gate) -> int:
+        """Return the cost of those who go before a call that joins, as far as is certain."""
+        return gate.queued if gate is self.filed else gate.queued + self.queued
+
+    def _queue(self, cost: int) -> None:
+        self.queued += cost
+        if self.filed is not None:
+            self.filed.queued += cost

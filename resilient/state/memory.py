@@ -155,4 +155,4 @@ class Memory:
                 del self.limits[key]
                 for parent in gate.parents:
                     parent.gauges.remove(gate.gauge)
-        self.sweep_at = max(SWEPT_AT, 2 * len(self.scopes))
+        self.sweep_at = max(SWEPT_AT, 2 * len(self.scopes), 2 * len(self.lanes))

@@ -38,7 +38,7 @@ def test_list(cli: Cli) -> None:
     found = printed(cli)
     assert list(names("catalogs")) == [each["catalog"] for each in found]
     radist = next(each for each in found if each["catalog"] == "radist")
-    assert (138, 138) == (radist["entries"], sum(radist["policies"].values()))
+    assert (143, 143) == (radist["entries"], sum(radist["policies"].values()))
     assert ["api.radist.online"] == radist["hosts"]
 
 

@@ -250,7 +250,7 @@ def test_unmapped(cli: Cli) -> None:
     body = '{"error_code": 77777, "message": "new"}'
     found = said(cli, "radist", "--status", "503", body=body)
     assert (["77777"], ["77777"]) == (found["unmapped"], codes(found))
-    assert ("retry", "Service Unavailable") == (found["policy"], found["errors"][0]["name"])
+    assert ("retry", "SERVICE_UNAVAILABLE") == (found["policy"], found["errors"][0]["name"])
 
 
 def test_post_not_idempotent(cli: Cli) -> None:

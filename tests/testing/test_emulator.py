@@ -377,3 +377,59 @@ def test_an_unknown_catalog_is_guessed() -> None:
     """The configuration's own error says what was meant."""
     with pytest.raises(ConfigError, match="did you mean 'dellin'"):
         Emulator("delin")
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_an_entry_can_be_asked_for_anywhere(scripted: bool) -> None:
+    """Where an entry cannot occur it is said as it looks where it can."""
+    key = "status:429?method=GET&endpoint=resume"
+
+    async def scene(emulator: Emulator, ask: Ask) -> None:
+        if scripted:
+            emulator.script(key)
+        headers = {} if scripted else {"X-Emulate": key}
+        assert 429 == (await ask("/me", "POST", headers=headers))[0]
+        entry = emulator.requests[-1].entry
+        assert entry is not None
+        assert "resume_views_spent" == entry.name
+
+    emulated(scene, "hh")
+
+
+def test_a_catalog_without_reauth_says_401() -> None:
+    """An expired credential of a vendor that documents no such thing gets a bare 401."""
+
+    async def scene(emulator: Emulator, ask: Ask) -> None:
+        emulator.expire_credential("KEY")
+        assert 401 == (await ask(LISTS))[0]
+
+    emulated(scene, "unisender")
+
+
+def test_a_token_endpoint_without_entries_speaks_rfc_6749() -> None:
+    """Where the catalog says nothing of spent refresh tokens, the standard's answer is given."""
+    credential = {
+        "kind": "oauth2",
+        "fields": [{"name": "Authorization", "in": "header", "prefix": "Bearer "}],
+        "token": {"url": "/token"},
+    }
+    mine = {
+        "catalog": "mine", "source": {"document": "d", "read": "r"}, "credential": credential,
+    }
+
+    async def scene(emulator: Emulator, ask: Ask) -> None:
+        status, body = await ask("/token", "POST", data={"refresh_token": "never issued"})
+        assert (400, "invalid_grant") == (status, body["error"])
+
+    emulated(scene, mine)
+
+
+def test_a_port_that_is_taken_leaves_nothing_behind() -> None:
+    """The error of the operating system comes out, and no half-open server stays."""
+
+    async def scene(emulator: Emulator, ask: Ask) -> None:
+        second = Emulator("hh", port=emulator.port)
+        with pytest.raises(OSError, match="address already in use"):
+            await second.start()
+
+    emulated(scene, "hh")

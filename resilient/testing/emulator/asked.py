@@ -62,7 +62,9 @@ class Asked:
     def _named(self, kind: ScopeKind) -> str:
         if kind == "credential":
             # The first field outlives a login: dellin's key stays, its session changes.
-            return next(iter(self.presented.values()), ANONYMOUS)
+            # Who renews a token shows no other credential than what renews it.
+            unsigned = self.fields.get("refresh_token", ANONYMOUS)
+            return next(iter(self.presented.values()), unsigned)
         if kind == "ip":
             return self.peer
         if kind == "host":

@@ -224,9 +224,9 @@ def _status(envelope: Envelope, entry: Entry) -> int:
 
 
 def _parts(envelope: Envelope, entry: Entry) -> tuple[str, ...]:
-    if entry.kind != "code" or not envelope.code:
+    if entry.code is None or not envelope.code:
         return ()
-    parts = (entry.code or "").split("/", len(envelope.code) - 1)
+    parts = entry.code.split("/", len(envelope.code) - 1)
     return tuple(_EXAMPLE if part == "*" else part for part in parts)
 
 

@@ -150,6 +150,11 @@ class Emulator:
         return f"http://{host}:{self._port}"
 
     @property
+    def host(self) -> str:
+        """Where it listens, as a service's `hosts` wants it: `127.0.0.1:PORT`."""
+        return self.url.removeprefix("http://")
+
+    @property
     def tallies(self) -> tuple[Tally, ...]:
         """What each limit saw of each scope: the most in any window, and refusals."""
         return self._vendor.limits.tallies

@@ -1,0 +1,109 @@
+"""The admission desk alone: calls queue, are granted and answered in virtual time, without HTTP."""
+
+import asyncio
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+import attrs
+from aiohttp import BaseConnector
+
+import resilient
+from resilient.catalog import Ban, Limit
+from resilient.config.service import Service
+from resilient.model import Block, Mark
+from resilient.state.admission import Admission, Delay, Grant
+from resilient.state.lane import Lane
+from resilient.state.memory import Names
+
+LATCH = Block(scope="credential", base=300.0, cap=3600.0)
+"""How a scope is blocked when the ban rule's row is full."""
+
+
+def limit(calls: int, period: float, *per: str, name: str = "calls", **keys: Any) -> Limit:
+    """Return a limit; of the credential unless told otherwise, `a+b` is a compound scope."""
+    kinds: Any = tuple(tuple(kind.split("+")) for kind in per or ("credential",))
+    return Limit(name=name, calls=calls, period=period, per=kinds, **keys)
+
+
+def service(*limits: Limit, share: str = "1", ban: Ban | None = None, **keys: Any) -> Service:
+    """Return a service with these limits."""
+    found = resilient.load({"services": {"api": {"catalog": "http", "hosts": ["h"]}}})["api"]
+    catalog = attrs.evolve(found.catalog, limits=limits, ban=ban)
+    return attrs.evolve(found, catalog=catalog, share=Fraction(share), **keys)
+
+
+@attrs.define(eq=False)
+class Desk:
+    """A scheduler and what it granted.
+
+    Attributes:
+        sent: When each call that was not called off was granted, and its cost.
+        order: What the calls were called, in order of their grants.
+        delays: What callers were told about their waits.
+    """
+
+    service: Service
+    admission: Admission = attrs.field(
+        factory=lambda: Admission(lambda: asyncio.get_running_loop().time())
+    )
+    sent: list[tuple[float, int]] = attrs.field(factory=list)
+    order: list[Any] = attrs.field(factory=list)
+    delays: list[Delay] = attrs.field(factory=list)
+
+    @property
+    def now(self) -> float:
+        """The time."""
+        return asyncio.get_running_loop().time()
+
+    def lane(
+        self,
+        credential: str = "one",
+        endpoint: str = "other",
+        host: str = "h",
+        *,
+        urgent: bool = False,
+        connector: BaseConnector | None = None,
+    ) -> Lane:
+        """Return the queue for a call."""
+        names = Names(credential=credential, ip="here", host=host, endpoint=endpoint)
+        return self.admission.memory.lane(
+            self.service, names, connector, urgent=urgent, now=self.now
+        )
+
+    async def admit(self, cost: int = 1, within: float = float("inf"), **lane: Any) -> Grant:
+        """Queue and return the right to send."""
+        found, deadline = self.lane(**lane), self.now + within
+        return await self.admission.admit(found, cost, deadline, self.delays.append)
+
+    async def call(
+        self,
+        name: Any = None,
+        cost: int = 1,
+        *,
+        takes: float = 0.0,
+        marks: Iterable[Mark] = (),
+        **lane: Any,
+    ) -> float:
+        """Make a call, answered after some seconds, and return when it was sent."""
+        grant = await self.admit(cost, **lane)
+        self.sent.append((grant.at, cost))
+        self.order.append(name)
+        await asyncio.sleep(takes)
+        grant.answered(marks, LATCH)
+        return grant.at
+
+    async def warm(self, **lane: Any) -> None:
+        """Send the first call, and wait until every bucket is full again."""
+        await self.call(**lane)
+        await asyncio.sleep(7200)
+        self.sent.clear()
+        self.order.clear()
+
+    def level(self, name: str = "calls") -> float:
+        """Return what a bucket of that name has taken and not leaked yet."""
+        found = [gate for gate in self.admission.memory.limits.values() if gate.name == name]
+        (gauge,) = [gate.gauge for gate in found]
+        gauge.wait(1, self.now)
+        level: float = getattr(gauge, "_level", None) or getattr(gauge, "_total", 0)
+        return level
