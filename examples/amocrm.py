@@ -1,13 +1,12 @@
-"""amoCRM: 500 accounts, each with its own subdomain, tokens and limit, in one process.
+"""amoCRM: 500 accounts in one process, each with a subdomain, tokens and a limit of its own.
 
 For the real amoCRM leave out `hosts` and `proxy`, and say https for http.
 """
 
 import asyncio
-import json
-import time
 
 import _emulated
+import aiohttp
 
 import resilient
 from resilient.credentials import OAuth2, TokenPair
@@ -15,20 +14,22 @@ from resilient.credentials import OAuth2, TokenPair
 
 async def tokens(account: str) -> OAuth2:
     def save(pair: TokenPair) -> None:
-        stored[account] = pair.asdict()
+        _emulated.TABLE[account] = pair.asdict()
 
-    return OAuth2("client-id", "client-secret", lambda: stored[account], save, redirect_uri="https://you.example")
+    return OAuth2("id", "secret", lambda: _emulated.TABLE[account], save, redirect_uri="https://you")
+
+
+async def read(http: aiohttp.ClientSession, account: str) -> None:
+    for page in range(1, 9):
+        async with http.get(f"http://{account}/api/v4/leads?page={page}") as response:
+            await response.json()
 
 
 async def main() -> None:
+    crm = {"catalog": "amocrm", "hosts": ["*.amocrm.ru"], "credential_from": "host"}
     async with _emulated.amocrm() as vendor:
-        stored.update(json.loads(_emulated.STORE.read_text()))
-        config = {"services": {"crm": {"catalog": "amocrm", "hosts": ["*.amocrm.ru"], "credential_from": "host"}}}
-        async with resilient.session(config, credentials={"crm": tokens}, proxy=vendor.url) as http:
-            calls = [http.get(f"http://{account}/api/v4/leads") for account in _emulated.ACCOUNTS for _ in range(8)]
-            t = time.time()
-            answers = await asyncio.gather(*calls)
-            print(len(answers), {answer.status for answer in answers}, time.time() - t)
+        async with resilient.session({"services": {"crm": crm}}, credentials={"crm": tokens}, proxy=vendor.url) as http:
+            await asyncio.gather(*(read(http, account) for account in _emulated.ACCOUNTS))
 
-stored: dict = {}
+
 asyncio.run(main())

@@ -1,6 +1,6 @@
-"""Dellin: the appkey and the id of a session go into each body, and the session runs out.
+"""Dellin: the appkey and a session's id go into each body; the session runs out under way.
 
-For the real Dellin leave out `hosts`, and say https://api.dellin.ru for `vendor.url`.
+For the real Dellin leave out `hosts`, and say "https://api.dellin.ru" for `vendor.url`.
 """
 
 import asyncio
@@ -12,15 +12,16 @@ from resilient.credentials import SessionId
 
 
 async def main() -> None:
-    login = SessionId({"appkey": "your-appkey"}, {"login": "ann", "password": "secret"})
     async with _emulated.dellin() as vendor:
         config = {"services": {"cargo": {"catalog": "dellin", "hosts": [vendor.host]}}}
+        login = SessionId({"appkey": "your-appkey"}, {"login": "ann", "password": "secret"})
         async with resilient.session(config, credentials={"cargo": login}) as http:
-            parcel = {"derival": {"city": "7800000000000000000000000"}, "arrival": {}}
-            async with http.post(f"{vendor.url}/v2/calculator.json", json=parcel) as response:
-                print("price:", response.status, await response.json())
-            async with http.post(f"{vendor.url}/v3/orders.json", json={"docIds": ["1"]}) as response:
-                print("orders:", response.status, await response.json())
+            city = {"derival": {"city": "7800000000000000000000000"}}
+            async with http.post(f"{vendor.url}/v1/micro_calc.json", json=city) as response:
+                print("The price:", await response.json())
+            order = {"docIds": ["19-00013000001"]}
+            async with http.post(f"{vendor.url}/v3/orders.json", json=order) as response:
+                print("The order:", await response.json())
 
 
 asyncio.run(main())

@@ -1,8 +1,8 @@
 """Error catalogs, rate limits and re-authentication for aiohttp clients of third-party APIs."""
 
 from resilient import credentials
-from resilient.call import failure_of as failure
 from resilient.config import Config, load
+from resilient.ending import failure_of as failure
 from resilient.errors import (
     ApiError,
     AuthenticationFailed,

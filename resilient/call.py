@@ -7,10 +7,8 @@ held lets go of it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any, NoReturn, assert_never
-from weakref import WeakKeyDictionary
 
 import aiohttp
 import attrs
@@ -29,7 +27,8 @@ from resilient.credentials import (
     CredentialUnavailable,
     Signature,
 )
-from resilient.errors import NotSent, ResilientError
+from resilient.ending import Ending
+from resilient.errors import ResilientError
 from resilient.events import Listener
 from resilient.model import (
     Attempt,
@@ -43,9 +42,9 @@ from resilient.model import (
     Verdict,
 )
 from resilient.options import Options
-from resilient.report import Report, about
+from resilient.report import Report
 from resilient.serving import Serving
-from resilient.signing import OutOfTime, Signing, renewing
+from resilient.signing import Signing, renewing
 from resilient.state.admission import Admission, Changed, Delay, Grant, Refused
 from resilient.state.lane import Lane
 from resilient.state.memory import Names
@@ -58,12 +57,6 @@ ELSEWHERE = "other"
 
 _IN_THE_CLEAR = "the credential is not sent over plain http: name the host under 'hosts'"
 _NO_CREDENTIAL = (CredentialRefused, CredentialUnavailable, CannotSign)
-_failures: "WeakKeyDictionary[ClientResponse, Failure]" = WeakKeyDictionary()
-
-
-def failure_of(response: ClientResponse) -> Failure | None:
-    """Return the failure of a response that was handed back instead of raised, or None."""
-    return _failures.get(response)
 
 
 @attrs.frozen
@@ -107,10 +100,7 @@ class Call:
     resends: int = attrs.field(default=0, init=False)
     refreshed: bool = attrs.field(default=False, init=False)
     waited: float = attrs.field(default=0.0, init=False)
-    _last: Callable[[datetime | None], ResilientError] | None = attrs.field(
-        default=None, init=False
-    )
-    _last_answer: reading.Answer | None = attrs.field(default=None, init=False)
+    ending: Ending = attrs.field(init=False)
     _ended: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -131,6 +121,14 @@ class Call:
         self.signing = Signing(serving=self.serving, request=self.request, name=self.credential)
         self.report = Report(
             self.listeners, self.clock, self._common(call), self._shown_url, self.started
+        )
+
+        self.ending = Ending(
+            service=service,
+            clock=self.clock,
+            method=self.request.method,
+            url=self._shown_url,
+            attempts=lambda: self.sends,
         )
 
     def __repr__(self) -> str:
@@ -162,6 +160,9 @@ class Call:
         try:
             return await self._attempts()
         except Exception as error:
+            last = self.ending.answer
+            if isinstance(error, ResilientError) and last and last.complete and self._returns():
+                return last.response
             if not self._ended:  # none of ours: aiohttp's own total, or a credential's own code
                 self._end(reason=type(error).__name__)
             raise
@@ -190,13 +191,13 @@ class Call:
         try:
             await self.signing.prepare(self.started)
         except CannotSign as error:
-            self._fail(self._unsent(str(error)), error)
+            self._fail(self.ending.without_credential(error), error)
 
     async def _ready(self) -> Signature | None:
         try:
             return await self.signing.ready(self.deadline)
         except _NO_CREDENTIAL as error:
-            self._fail(self._without_credential(error), error)
+            self._fail(self.ending.without_credential(error), error)
         except ResilientError as error:
             # The call that loads or renews it failed, and says itself how.
             self._fail(error, error.__cause__)
@@ -218,7 +219,7 @@ class Call:
                 self.lane(), self.options.cost, self.deadline, on_delay
             )
         except Refused as refusal:
-            self._fail(self._not_sent(refusal), None)
+            self._fail(self.ending.refused(refusal), self.ending.cause)
         finally:
             self.waited += self.clock.now() - began
             if timer is not None:
@@ -250,7 +251,7 @@ class Call:
             await self.signing.put_on(signature)
         except CannotSign as error:
             grant.cancel()
-            self._fail(self._unsent(str(error)), error)
+            self._fail(self.ending.without_credential(error), error)
         except BaseException:
             grant.cancel()
             raise
@@ -324,13 +325,16 @@ class Call:
             return self._succeeded(answer.response)
         verdict = self.verdict(failure, changes)
         self.tell(failure, verdict, changes)
-        self._remember(failure, verdict, answer)
+        skipped = verdict.skipped if isinstance(verdict, Raise) else None
+        self.ending.hear(failure, answer, skipped)
         pause = _longest(changes)
         match verdict:
             case Raise():
                 # Beyond what was asked, a scope may be shut for longer; mere jitter is left out.
                 shut = _longest(each for each in changes if each.change != "paused")
-                return self._give_up(pause if verdict.wait is None else max(verdict.wait, shut))
+                return self._give_up(
+                    answer, pause if verdict.wait is None else max(verdict.wait, shut)
+                )
             case Resend():
                 self._discard(answer)
                 await self._resend(max(verdict.delay, 0.0), announced=max(verdict.delay, pause))
@@ -373,42 +377,17 @@ class Call:
         self.report.failed(failure, self.sends, skipped, failure.retry_after)
         self.report.changed(changes, self.sends, failure.code or failure.entry.name)
 
-    def _remember(self, failure: Failure, verdict: Verdict, answer: reading.Answer) -> None:
-        skipped = verdict.skipped if isinstance(verdict, Raise) else None
-        action = self.serving.service.policies[failure.entry.policy].action
-        headers, body = tuple(answer.response.headers.items()), answer.body
-        _failures[answer.response] = failure
-        self._last_answer = answer
-
-        def error(retry_at: datetime | None) -> ResilientError:
-            return raising.api_error(
-                failure,
-                action,
-                self._subject(),
-                skipped=skipped,
-                retry_at=retry_at,
-                headers=headers,
-                body=body,
-            )
-
-        self._last = error
-
-    def _give_up(self, wait: float) -> ClientResponse:
+    def _give_up(self, answer: reading.Answer, wait: float) -> ClientResponse:
         """Return the last answer, if the caller wants it so, else raise what it means."""
-        answer, last = self._last_answer, self._last
-        if answer is None or last is None:
-            raise AssertionError("nothing was answered")  # pragma: no cover
-        if self._returns() and not self.renews:
-            self._end(**about(_failures[answer.response]))
+        if self._returns():
+            self._end(**raising.keys(self.ending.last(wait)))
             return answer.response
         self._discard(answer)
-        return self._fail(last(self._when(wait)), None)
+        return self._fail(self.ending.last(wait), None)
 
     def _returns(self) -> bool:
-        return (self.options.on_error or self.serving.service.on_error) == "return"
-
-    def _when(self, wait: float | None) -> datetime | None:
-        return self.clock.at(wait) if wait and wait != float("inf") else None
+        wanted = (self.options.on_error or self.serving.service.on_error) == "return"
+        return wanted and not self.renews
 
     async def _after_no_answer(self, lost: Lost) -> None:
         policy = self.serving.service.policies["retry"]
@@ -418,12 +397,9 @@ class Call:
         skipped: Skipped | None = verdict.skipped if isinstance(verdict, Raise) else None
         self.report.no_answer(lost.failure, self.sends, skipped)
 
-        def error(_: datetime | None) -> ResilientError:
-            return raising.transport_error(lost.failure, self._subject(), skipped)
-
-        self._last, self._last_answer = error, None
+        self.ending.miss(lost.failure, lost.error, skipped)
         if not isinstance(verdict, Resend):
-            self._fail(error(None), lost.error)
+            self._fail(self.ending.last(), self.ending.cause)
         await self._resend(verdict.delay, announced=verdict.delay)
 
     def _discard(self, answer: reading.Answer) -> None:
@@ -439,9 +415,13 @@ class Call:
             retry_at=self.report.at(announced),
         )
         settles = 0.0 if reading.is_bytes(self.request) else FILE_SETTLES
-        if max(delay, settles):
-            await self.clock.sleep(max(delay, settles))
-            self.waited += max(delay, settles)
+        delay = max(delay, settles)
+        if delay:
+            try:
+                await self.admission.delay(delay)
+            except Refused as refusal:
+                self._fail(self.ending.refused(refusal), None)
+            self.waited += delay
         reading.ready_again(self.request)
 
     async def _renew(self) -> None:
@@ -449,7 +429,7 @@ class Call:
         try:
             renewed = await self.signing.renew(self.deadline)
         except _NO_CREDENTIAL as error:
-            self._fail(self._without_credential(error), error)
+            self._fail(self.ending.without_credential(error), error)
         except ResilientError as error:
             self._fail(error, error.__cause__)
         if renewed:
@@ -457,8 +437,7 @@ class Call:
         reading.ready_again(self.request)
 
     def _succeeded(self, response: ClientResponse) -> ClientResponse:
-        failed_before = self._last is not None
-        if failed_before:
+        if self.ending.has_failed:
             self.report(
                 "resilient.call_recovered",
                 attempt=self.sends,
@@ -483,39 +462,7 @@ class Call:
             )
         return response
 
-    # What is raised.
-
-    def _subject(self) -> raising.Subject:
-        return raising.Subject(
-            service=self.serving.service.name,
-            method=self.request.method,
-            url=self._shown_url(),
-            attempts=self.sends,
-        )
-
-    def _not_sent(self, refusal: Refused) -> ResilientError:
-        """Return the last failure if there is one: it says more than that a wait did not fit."""
-        when = self._when(refusal.wait)
-        if self._last is not None:
-            return self._last(when)
-        return raising.not_sent(refusal, self._subject(), when)
-
-    def _unsent(self, reason: str) -> NotSent:
-        return NotSent(
-            f"{self.serving.service.name}: {reason} [{self._subject()}]",
-            service=self.serving.service.name,
-            attempts=self.sends,
-        )
-
-    def _without_credential(self, error: Exception) -> ResilientError:
-        if isinstance(error, OutOfTime):
-            return self._not_sent(Refused("deadline", None))
-        if self._last is not None:
-            return self._last(None)
-        if not isinstance(error, CredentialRefused):
-            return self._unsent(str(error))
-        catalog = self.serving.service.catalog.name
-        return raising.dead_credential(str(error), error.cause, self._subject(), catalog)
+    # How it ends.
 
     def _fail(self, error: ResilientError, cause: BaseException | None) -> NoReturn:
         """Say that the call failed, and raise."""

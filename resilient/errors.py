@@ -133,7 +133,7 @@ class ApiError(ResilientError, aiohttp.ClientResponseError):
         entries: tuple[Entry, ...] = (),
         body: bytes = b"",
     ) -> None:
-        info = _request_info(url, method)
+        info = shown_request(url, method)
         proxy = CIMultiDictProxy(CIMultiDict(headers))
         aiohttp.ClientResponseError.__init__(
             self, info, (), status=status, message=message, headers=proxy
@@ -163,12 +163,13 @@ class ApiError(ResilientError, aiohttp.ClientResponseError):
     def __setstate__(self, state: dict[str, Any] | None) -> None:
         """Put the proxies together again."""
         state = dict(state or {})
-        state["request_info"] = _request_info(*state["request_info"])
+        state["request_info"] = shown_request(*state["request_info"])
         state["headers"] = CIMultiDictProxy(CIMultiDict(state["headers"]))
         self.__dict__.update(state)
 
 
-def _request_info(url: str, method: str) -> RequestInfo:
+def shown_request(url: str, method: str) -> RequestInfo:
+    """Return what may be told of a request, from a redacted URL."""
     try:
         shown = URL(url)
     except ValueError:

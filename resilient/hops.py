@@ -88,6 +88,8 @@ def trail(request: ClientRequest, now: float) -> tuple[Hop, ...]:
     hop = _last.get()
     if hop is None or not _follows(hop, request, now):
         return ()
+    if hop.run is None:
+        _last.set(None)
     found = []
     while hop is not None:
         found.append(hop)

@@ -14,6 +14,7 @@ from aiohttp.base_protocol import BaseProtocol
 
 from resilient.catalog import Catalog
 from resilient.core import replay
+from resilient.errors import shown_request
 from resilient.model import Exchange, NoAnswer
 
 LARGEST = 64 * 1024
@@ -57,6 +58,26 @@ def no_answer(error: BaseException, *, timeout: bool = False) -> NoAnswer:
         timeout=timeout or isinstance(error, TimeoutError),
         reason=type(error).__name__,
     )
+
+
+def scrubbed(error: BaseException, url: str) -> BaseException:
+    """Take URL, headers and the server's words out of aiohttp's exception, and return it.
+
+    It is the cause of ours, and a traceback shows it.
+
+    Args:
+        error: An exception out of the handler.
+        url: Redacted.
+    """
+    if isinstance(error, aiohttp.ClientResponseError):
+        error.request_info = shown_request(url, error.request_info.method)
+        error.headers, error.args = None, (error.request_info, ())
+    elif isinstance(error, aiohttp.ServerDisconnectedError):
+        error.message = "Server disconnected"
+        error.args = (error.message,)
+    elif isinstance(error, aiohttp.ConnectionTimeoutError):
+        error.args = ("Connection timeout",)
+    return error
 
 
 def wants_body(response: ClientResponse, catalog: Catalog) -> bool:

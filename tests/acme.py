@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,3 @@ def seconds(start: datetime, end: datetime | None) -> float:
     """Return the seconds between two times on the wall clock."""
     assert end is not None
     return (end - start).total_seconds()
-
-
-SLACK = timedelta(seconds=5)
-"""What two readings of the wall clock may differ by."""

@@ -64,19 +64,22 @@ def read(
             document = _parse(text, written) if document is _UNREAD else document
             if errors := _errors(envelope, document):
                 return Reading(matched=True, errors=errors)
-    return Reading(matched=False, text=_loose(text, written, status))
+    return Reading(matched=False, text=_loose(text, written, status, document))
 
 
 _UNREAD = object()
 
 
-def _loose(text: str, written: str, status: int) -> str:
+def _loose(text: str, written: str, status: int, document: Any) -> str:
     """Return the words of a body that no envelope fits.
 
     Those of a success in the API's own format are data: whatever they say, it is no error.
     """
-    if status < 400 and (written == "json" or (written == "xml" and _xml(text) is not None)):  # noqa: PLR2004
-        return ""
+    if status < 400 and written in ("json", "xml"):  # noqa: PLR2004 - RFC 9110 section 15.5
+        # What only begins like XML may be the words of a program that broke off.
+        document = _parse(text, written) if document is _UNREAD else document
+        if written == "json" or document is not None:
+            return ""
     return without_tags(text) if written == "html" else text
 
 

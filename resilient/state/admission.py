@@ -72,7 +72,7 @@ OnDelay = Callable[[Delay], None]
 """Is told when a call has to wait."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Grant:
     """The right to send one attempt. It is settled once: cancelled, unsent, lost or answered.
 
@@ -176,7 +176,7 @@ class Grant:
         return not settled
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Admission:
     """The scheduler of one middleware.
 
@@ -188,6 +188,7 @@ class Admission:
     memory: Memory = attrs.field(factory=Memory)
     closed: bool = False
     _arrivals: "count[int]" = attrs.field(factory=count, init=False)
+    _delays: "set[asyncio.Future[None]]" = attrs.field(factory=set, init=False)
 
     async def admit(
         self, lane: Lane, cost: int, deadline: float, on_delay: OnDelay | None = None
@@ -417,6 +418,22 @@ class Admission:
                     self._refuse(lane, waiter, Refused(why, held.seconds, gate.state.scope))
                 self._moved_up(lane)
 
+    async def delay(self, seconds: float) -> None:
+        """Wait between two attempts.
+
+        Raises:
+            Refused: It was closed meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(seconds, _end, future)
+        self._delays.add(future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._delays.discard(future)
+
     def release(self, wanted: Callable[[Scope], bool]) -> list[Changed]:
         """Lift the pauses and blocks of scopes by hand."""
         changes = []
@@ -429,6 +446,9 @@ class Admission:
     def close(self) -> None:
         """Refuse everybody who waits, and whoever comes."""
         self.closed = True
+        for delay in self._delays:
+            if not delay.done():
+                delay.set_exception(Refused("closed", None))
         for lane in self.memory.lanes.values():
             for waiter in list(lane.waiters):
                 self._refuse(lane, waiter, Refused("closed", None))
@@ -439,6 +459,11 @@ class Admission:
             if gate.timer is not None:
                 gate.timer.cancel()
                 gate.timer = None
+
+
+def _end(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _length(wait: Wait) -> float:

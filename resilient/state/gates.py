@@ -38,7 +38,7 @@ class Wait:
     seconds: float | None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Gate:
     """Something that can hold calls up.
 
@@ -124,7 +124,7 @@ class Gate:
         self._crowded = max(_CROWDED, 2 * (len(self.heads) + len(self.due)))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class LimitGate(Gate):
     """A limit of one scope."""
 
@@ -146,7 +146,7 @@ class LimitGate(Gate):
         self.gauge.take(cost, now)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class ScopeGate(Gate):
     """A scope: its pause, its block, its probe."""
 
@@ -165,7 +165,7 @@ class ScopeGate(Gate):
         self.state.enter(call, now)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class PoolGate(Gate):
     """A connector's connections, all of them or those to one host.
 

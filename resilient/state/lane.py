@@ -11,7 +11,7 @@ from resilient.state.gates import Gate, LimitGate, PoolGate, ScopeGate
 _COMPACT = 64
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Waiter:
     """A call that waits.
 
@@ -27,7 +27,7 @@ class Waiter:
     future: asyncio.Future[Any]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Lane:
     """The queue before one set of gates.
 

@@ -46,7 +46,7 @@ def scope_kinds(catalog: Catalog, generic: Catalog) -> tuple[ScopeKind, ...]:
     return tuple(kind for kind in order if kind in found)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Memory:
     """All scopes, limits and lanes of one middleware."""
 

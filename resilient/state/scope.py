@@ -55,7 +55,7 @@ class Blocked:
     reason: str
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class ScopeState:
     """One scope.
 

@@ -223,7 +223,7 @@ def test_loose_words(status: int, body: bytes, expected: str) -> None:
 
 
 def test_messages() -> None:
-    """What is written beside an error is its message; of the whole response only where it has none."""
+    """What is written beside an error is its message, else what is said of the whole response."""
     body = "<r><errors><code>1</code><title>a</title><detail>b</detail></errors></r>"
     assert "a; b" == read((XML,), status=400, body=body.encode()).errors[0].message
     whole = '{"description": "d", "errors": [{"type": "a"}, {"type": "b"}]}'

@@ -12,7 +12,7 @@ from server import Server
 
 @pytest.fixture
 def connect(server: Server, tmp_path: Path) -> Connect:
-    """Open a client of the scripted server: `async with connect(mode="observe") as api`."""
+    """Open a client of the scripted server; its arguments are those of `acme.connecting`."""
     return connecting(server, tmp_path)
 
 

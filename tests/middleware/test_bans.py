@@ -111,8 +111,9 @@ async def test_older_success_clears_nothing(server: Server, connect: Connect) ->
 async def test_in_flight(
     server: Server, connect: Connect, rule: dict[str, object] | None, expected: float
 ) -> None:
-    """While there are refusals, at most k - 1 - refusals calls are under way: five are too many
-    for a vendor that bans after four, and not for one that bans after eight.
+    """While there are refusals, at most k - 1 - refusals calls are under way.
+
+    Five are too many for a vendor that bans after four, and not for one that bans after eight.
     """
     server.then()
     server.script.extend([acme.slowly(10)] * 5)
@@ -157,9 +158,7 @@ async def test_full_row_latches(server: Server, connect: Connect) -> None:
         results = await asyncio.gather(*[api.get() for _ in range(5)], return_exceptions=True)
         assert [resilient.RateLimited] * 5 == [type(each) for each in results]
         assert 1 == len(api.told("scope_blocked"))
-        assert 300 == pytest.approx(
-            acme.seconds(acme.now(), api.state().blocked_until), abs=5
-        )
+        assert 300 == pytest.approx(acme.seconds(acme.now(), api.state().blocked_until), abs=5)
         with pytest.raises(resilient.ScopeBlocked):
             await api.get()
     assert 6 == len(server.hits)

@@ -219,9 +219,12 @@ async def test_listener_that_raises(server: Server, connect: Connect) -> None:
 
     config = {"services": {"web": {"catalog": "http", "hosts": [server.host]}}}
     server.then(503)
-    async with resilient.session(config, listeners=[broken, heard.append]) as http:
-        async with http.get(server.url) as response:
-            assert 200 == response.status
+    listeners = [broken, heard.append]
+    async with (
+        resilient.session(config, listeners=listeners) as http,
+        http.get(server.url) as response,
+    ):
+        assert 200 == response.status
     assert "resilient.call_recovered" in [event.name for event in heard]
 
 
@@ -237,9 +240,12 @@ async def test_total_that_is_spent(server: Server, connect: Connect) -> None:
 
 async def test_warns_of_a_total(server: Server, connect: Connect) -> None:
     """A session whose total ends a call before a policy's `max_wait` is warned of, once."""
-    async with connect() as api, aiohttp.ClientSession(
-        middlewares=(api.middleware,), timeout=aiohttp.ClientTimeout(total=60)
-    ) as http:
+    async with (
+        connect() as api,
+        aiohttp.ClientSession(
+            middlewares=(api.middleware,), timeout=aiohttp.ClientTimeout(total=60)
+        ) as http,
+    ):
         for _ in range(2):
             async with http.get(server.url):
                 pass

@@ -39,9 +39,7 @@ async def test_off(server: Server, connect: Connect) -> None:
 async def test_observe_changes_nothing(
     server: Server, connect: Connect, code: str, status: int, event: str
 ) -> None:
-    """`observe` sends each call once, as it is, hands back the answer, and says what it would
-    have done.
-    """
+    """`observe` sends each call once, as it is, and says what it would have done."""
     server.then(**acme.says(code, status=status))
     async with connect(mode="observe") as api:
         async with api.http.get(api.url + "/things") as response:
@@ -170,7 +168,6 @@ async def test_return_in_a_pause_that_does_not_fit(server: Server, connect: Conn
     assert 1 == len(server.hits)
 
 
-@pytest.mark.xfail(strict=True, reason="a refused resend raises, though there is an answer")
 async def test_return_after_a_refused_resend(server: Server, connect: Connect) -> None:
     """A resend that is not admitted leaves the last answer to hand back."""
     server.script.append(acme.slowly(1, acme.says("shut_out")))
@@ -181,7 +178,6 @@ async def test_return_after_a_refused_resend(server: Server, connect: Connect) -
     assert 2 == len(server.hits)
 
 
-@pytest.mark.xfail(strict=True, reason="a failed refresh raises, though there is an answer")
 async def test_return_after_a_failed_refresh(server: Server, connect: Connect) -> None:
     """Where the credential cannot be renewed, the answer that refused it is handed back."""
 

@@ -14,30 +14,27 @@ BROKEN = acme.says("broken", status=500)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "option", "hits"),
+    ("request_line", "option", "hits"),
     [
-        ("GET", "/things", None, 2),
-        ("PUT", "/things", None, 2),
-        ("DELETE", "/things", None, 2),
-        ("POST", "/things", None, 1),
-        ("PATCH", "/things", None, 1),
-        ("POST", "/things", True, 2),
-        ("GET", "/things", False, 1),
-        ("POST", "/search", None, 2),
-        ("POST", "/search", False, 1),
+        ("GET /things", None, 2),
+        ("PUT /things", None, 2),
+        ("DELETE /things", None, 2),
+        ("POST /things", None, 1),
+        ("PATCH /things", None, 1),
+        ("POST /things", True, 2),
+        ("GET /things", False, 1),
+        ("POST /search", None, 2),
+        ("POST /search", False, 1),
     ],
 )
 async def test_idempotent(
-    server: Server, connect: Connect, method: str, path: str, option: bool | None, hits: int
+    server: Server, connect: Connect, request_line: str, option: bool | None, hits: int
 ) -> None:
     """The option says whether a call may be processed twice, then the catalog, then the method."""
     server.then(**BROKEN)
-    async with connect() as api:
-        try:
-            with resilient.options(idempotent=option):
-                await api.call(method, path)
-        except resilient.Unavailable as error:
-            assert "may have processed it" in str(error)
+    async with connect(on_error="return") as api:
+        with resilient.options(idempotent=option):
+            await api.call(*request_line.split())
         skipped = [each.get("retry_skipped") for each in api.told("attempt_failed")]
     assert hits == len(server.hits)
     assert ["not_idempotent" if hits == 1 else None] == skipped
@@ -65,9 +62,12 @@ async def test_nested_timeouts(
     server.script.append(acme.slowly(1000))
     async with connect() as api:
         began = asyncio.get_running_loop().time()
-        with resilient.options(timeout=outer), resilient.options(timeout=inner, cost=1):
-            with pytest.raises(resilient.TransportTimeout):
-                await api.get()
+        with (
+            resilient.options(timeout=outer),
+            resilient.options(timeout=inner, cost=1),
+            pytest.raises(resilient.TransportTimeout),
+        ):
+            await api.get()
         assert expected == round(asyncio.get_running_loop().time() - began, 3)
 
 
@@ -191,7 +191,10 @@ async def test_cost(server: Server, connect: Connect, cost: int, expected: float
 async def test_cost_above_the_limit(server: Server, connect: Connect) -> None:
     """A cost above the limit could never be granted: it is an error of the caller's."""
     async with connect(limits={"calls": {"rate": "10/s"}}) as api:
-        with resilient.options(cost=11), pytest.raises(ValueError, match="11 .* 10 calls"):
+        with (
+            resilient.options(cost=11),
+            pytest.raises(ValueError, match="11 is above the limit's 10 calls"),
+        ):
             await api.get()
     assert [] == server.hits
 
@@ -202,7 +205,7 @@ async def test_cost_above_the_limit(server: Server, connect: Connect) -> None:
 )
 async def test_wrong_options(wrong: dict[str, object]) -> None:
     """Options that make no sense are an error where they are said."""
-    with pytest.raises(ValueError, match="."), resilient.options(**wrong):  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=next(iter(wrong))), resilient.options(**wrong):  # type: ignore[arg-type]
         pass
 
 

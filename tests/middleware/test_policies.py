@@ -206,7 +206,7 @@ async def test_precedence(
     connect: Connect,
     codes: tuple[str, ...],
     kind: type[resilient.ApiError],
-    backwards: bool,  # noqa: FBT001 - a parameter of the test
+    backwards: bool,
 ) -> None:
     """Of several errors the gravest decides, in whatever order they are reported."""
     server.then(**acme.says(*(reversed(codes) if backwards else codes)), times=9)

@@ -1,12 +1,11 @@
 """reauth: one refresh for everybody who needs it, then one resend."""
 
 import asyncio
-from collections.abc import Callable
 
 import acme
 import attrs
 import pytest
-from acme import Connect
+from acme import Answer, Connect
 from aiohttp import web
 from server import Server
 
@@ -41,9 +40,7 @@ class Tokens:
         return Bearer(self.get, self.refresh)
 
 
-def only(
-    token: str, server: Server, after: float = 0.0
-) -> "Callable[[web.Request], object]":
+def only(token: str, after: float = 0.0) -> Answer:
     """Return an answer that takes one token only, and reports any other as expired."""
 
     async def respond(request: web.Request) -> web.StreamResponse:
@@ -75,7 +72,7 @@ async def test_refresh_and_resend(server: Server, connect: Connect) -> None:
 async def test_one_refresh_for_all(server: Server, connect: Connect) -> None:
     """A hundred calls that are refused together cost one refresh, and none of them fails."""
     tokens = Tokens()
-    server.script.extend([only("t1", server, after=0.1)] * 200)
+    server.script.extend([only("t1", after=0.1)] * 200)
     async with connect(credentials=tokens.bearer) as api:
         answers = await asyncio.gather(*[api.get() for _ in range(100)])
         assert 1 == len(api.told("reauthenticated"))
@@ -86,8 +83,8 @@ async def test_one_refresh_for_all(server: Server, connect: Connect) -> None:
 async def test_late_refusal_of_an_old_token(server: Server, connect: Connect) -> None:
     """A refusal of a token that was replaced meanwhile costs no second refresh."""
     tokens = Tokens()
-    server.script.append(only("t1", server, after=5))
-    server.script.extend([only("t1", server)] * 3)
+    server.script.append(only("t1", after=5))
+    server.script.extend([only("t1")] * 3)
     async with connect(credentials=tokens.bearer) as api:
         await asyncio.gather(api.get(), api.get())
     assert ["t0", "t0", "t1", "t1"] == sent(server)
@@ -160,7 +157,9 @@ async def test_post_may_have_been_processed(server: Server, connect: Connect) ->
     """A POST is not sent again unless the entry says that it was not processed."""
     tokens = Tokens()
     server.then(**acme.says("expired", status=401), times=9)
-    async with connect(credentials=tokens.bearer, errors={"expired": {"policy": "reauth", "processed": True}}) as api:
+    async with connect(
+        credentials=tokens.bearer, errors={"expired": {"policy": "reauth", "processed": True}}
+    ) as api:
         with pytest.raises(resilient.AuthenticationFailed, match="may have processed it"):
             await api.call("POST", "/things")
     assert 1 == len(server.hits)

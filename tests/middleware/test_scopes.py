@@ -21,9 +21,7 @@ async def as_(api: acme.Client, credential: str) -> float:
 
 
 @pytest.mark.parametrize(("code", "expected"), [("slow_down", 1.0), ("slow_down_ip", 10.0)])
-async def test_whose_pause(
-    server: Server, connect: Connect, code: str, expected: float
-) -> None:
+async def test_whose_pause(server: Server, connect: Connect, code: str, expected: float) -> None:
     """A pause of one credential does not hold another one; a pause of the address holds all."""
     server.then(**acme.says(code, status=429, after=10))
     async with connect(credentials=KEYS) as api, asyncio.TaskGroup() as group:

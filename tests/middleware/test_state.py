@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC
 
 import acme
+import aiohttp
 import pytest
 from acme import KEY, Connect
 from server import Server
@@ -139,8 +140,8 @@ async def test_aclose_ends_waits(server: Server, connect: Connect) -> None:
     assert 1 == len(server.hits)
 
 
-async def test_aclose_ends_delays(server: Server, connect: Connect) -> None:
-    """A call that is between two attempts does not send the next one."""
+async def test_aclose_between_attempts(server: Server, connect: Connect) -> None:
+    """A call that is between two attempts does not send the next one, but raises the last."""
     server.then(**acme.says("lost", status=503, after=100))
     async with connect() as api:
         call = asyncio.create_task(api.get())
@@ -149,6 +150,17 @@ async def test_aclose_ends_delays(server: Server, connect: Connect) -> None:
         with pytest.raises(resilient.Unavailable):
             await call
     assert 1 == len(server.hits)
+
+
+async def test_aclose_ends_delays(server: Server, connect: Connect) -> None:
+    """A call that is between two attempts raises as soon as it is closed."""
+    server.then(**acme.says("lost", status=503, after=100))
+    async with connect() as api:
+        call = asyncio.create_task(api.get())
+        await asyncio.sleep(1)
+        await api.middleware.aclose()
+        await asyncio.wait((call,))
+        assert 1 == round(asyncio.get_running_loop().time() - server.hits[0].at, 3)
 
 
 async def test_calls_after_aclose(server: Server, connect: Connect) -> None:
@@ -179,7 +191,7 @@ async def test_two_sessions_share_it_all(server: Server) -> None:
     server.then(429, headers={"Retry-After": "10"})
     async with resilient.session(middleware) as one, resilient.session(middleware) as two:
 
-        async def call(http: acme.aiohttp.ClientSession) -> None:
+        async def call(http: aiohttp.ClientSession) -> None:
             async with http.get(server.url) as response:
                 assert 200 == response.status
 

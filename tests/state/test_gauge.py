@@ -146,6 +146,16 @@ def test_a_call_given_back_in_time() -> None:
         assert other.wait(6, now) == pytest.approx(one.wait(6, now))
 
 
+def test_a_call_given_back_late() -> None:
+    """What was refilled since is no more than what a bucket that was full has lost."""
+    found, rate = bucket(1200, 60), 1195 / 60.1
+    taken, now = START + 1, START + 1 + 1 / rate
+    found.take(1, taken)
+    found.take(1, now)
+    found.give_back(1, taken, now)
+    assert pytest.approx(1 / rate) == found.wait(6, now)
+
+
 @given(seed=st.integers(0, 10**6))
 def test_giving_back_late_mints_nothing(seed: int) -> None:
     """However late a call is given back, no window holds more than the limit."""

@@ -1,0 +1,128 @@
+"""What is remembered of scopes, and when it is forgotten."""
+
+import asyncio
+import gc
+import random
+import tracemalloc
+
+import pytest
+from desk import LATCH, Desk, limit, service
+from oracle import Spent, most_in_window
+
+from resilient.catalog import Ban
+from resilient.model import Block, Pause
+from resilient.state import memory
+
+BOTH = service(limit(60, 60, "credential", "ip"), limit(600, 3600, name="hour"))
+
+
+@pytest.fixture
+def _swept_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for idle scopes with every new one."""
+    monkeypatch.setattr(memory, "SWEPT_AT", 1)
+
+
+def credentials(desk: Desk) -> set[str]:
+    """Return the credentials that are remembered."""
+    return {s.name for s in desk.admission.memory.scopes if s.kind == "credential"}
+
+
+async def test_the_same_gates_for_the_same_names() -> None:
+    """Lanes share the gates of the scopes that they share, and nothing else."""
+    desk = Desk(BOTH)
+    one, two, again = desk.lane("one"), desk.lane("two"), desk.lane("one")
+    assert one is again
+    assert one.scopes["ip"] is two.scopes["ip"]
+    assert one.scopes["credential"] is not two.scopes["credential"]
+    assert 1 == len(set(one.limits) & set(two.limits))
+
+
+@pytest.mark.usefixtures("_swept_often")
+async def test_idle_scopes_are_forgotten() -> None:
+    """A scope whose buckets are full and whose quota is whole is forgotten, with its limits."""
+    desk = Desk(BOTH)
+    for number in range(100):
+        await desk.call(credential=f"c{number}")
+    assert len(credentials(desk)) > 90
+    await asyncio.sleep(7200)
+    desk.admission.memory.sweep_at = 1
+    desk.lane("last")
+    assert {"last"} == credentials(desk)
+    assert 3 == len(desk.admission.memory.limits)
+    assert 1 == len(desk.admission.memory.lanes)
+
+
+@pytest.mark.usefixtures("_swept_often")
+@pytest.mark.parametrize(
+    "mark",
+    [
+        Pause(scope="credential", seconds=1e6),
+        Pause(scope="credential", seconds=1e6, refusal=False),
+        Block(scope="credential", base=1e6, cap=1e6),
+        Block(scope="credential", base=None, cap=0),
+    ],
+)
+async def test_what_is_not_forgotten(mark: Pause | Block) -> None:
+    """A pause or a block stays, however long nobody asks."""
+    desk = Desk(BOTH)
+    await desk.call(credential="kept", marks=[mark])
+    await asyncio.sleep(9e5)
+    for number in range(10):
+        desk.lane(f"c{number}")
+    assert "kept" in credentials(desk)
+
+
+@pytest.mark.usefixtures("_swept_often")
+async def test_who_is_about_is_not_forgotten() -> None:
+    """A scope with a call under way, or one that waits, stays; so do its unanswered refusals."""
+    desk = Desk(service(limit(60, 60), ban=Ban(after=3, within=1e5)))
+    flying = await desk.admit(credential="flying")
+    await desk.call(credential="refused", marks=[Pause(scope="credential", seconds=1)])
+    await desk.call(credential="probed", marks=[Pause(scope="credential", seconds=1)])
+    probe = await desk.admit(credential="probed")
+    waiting = asyncio.create_task(desk.call(credential="probed"))
+    await asyncio.sleep(7200)
+    for number in range(10):
+        desk.lane(f"c{number}")
+    assert {"flying", "refused", "probed"} <= credentials(desk)
+    flying.answered((), LATCH)
+    probe.answered((), LATCH)
+    await waiting
+
+
+@pytest.mark.usefixtures("_swept_often")
+@pytest.mark.parametrize("seed", range(3))
+async def test_forgetting_grants_nothing(seed: int) -> None:
+    """With a sweep at every new scope no limit is broken, of a key or of the address."""
+    chance = random.Random(seed)
+    desk = Desk(service(limit(20, 10, "credential", "ip"), limit(40, 120, "credential", name="m")))
+    sent = dict[str, list[Spent]]()
+
+    async def one(credential: str) -> None:
+        time = await desk.call(credential=credential, takes=chance.choice([0, 0.1, 3]))
+        sent.setdefault(credential, []).append((time, 1))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(1500):
+            group.create_task(one(f"c{chance.choice([0, 0, 0, 1, 2, chance.randrange(300)])}"))
+            await asyncio.sleep(chance.choice([0, 0, 0.01, 0.5, 15]))
+            desk.admission.memory.sweep_at = 1
+    assert most_in_window([each for mine in sent.values() for each in mine], 10) <= 20
+    assert all(most_in_window(mine, 10) <= 20 for mine in sent.values())
+    assert all(most_in_window(mine, 120) <= 40 for mine in sent.values())
+
+
+async def test_fifty_thousand_scopes() -> None:
+    """Scopes that are in use take a few KiB each at most, and idle ones do not stay."""
+    desk, many = Desk(service(limit(60, 60))), 50_000
+    gc.collect()
+    tracemalloc.start()
+    for number in range(many):
+        await desk.call(credential=f"account-{number}")
+        if number % 1000 == 0:
+            await asyncio.sleep(1)
+    size, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 64 * 2**20
+    assert peak < 128 * 2**20
+    assert len(desk.admission.memory.scopes) < 10_000
