@@ -28,7 +28,7 @@ ACCOUNTS = [f"acct{number}.amocrm.ru" for number in range(1, 501)]
 async def hh() -> AsyncIterator[Emulator]:
     """hh.ru, whose access tokens live for one second."""
     async with Emulator("hh", token_lifetime=1) as vendor:
-        STORE.write_text(json.dumps(vendor.issue_tokens()))
+        _put(vendor.issue_tokens())
         yield vendor
         print(f"hh.ru saw {_seen(vendor)}.")
 
@@ -42,9 +42,8 @@ async def unisender() -> AsyncIterator[Emulator]:
         yield vendor
         for each in vendor.requests:
             place = "query" if "api_key=" in each.query else "form"
-            said = each.entry.code if each.entry else "no error"
-            print(f"UniSender saw {each.method} {each.endpoint} with the key in the {place}, "
-                  f"and answered HTTP {each.status} with {said}.")
+            said = f"HTTP {each.status} with {each.entry.code if each.entry else 'no error'}"
+            print(f"UniSender saw {each.method} {each.endpoint}, the key in the {place}: {said}.")
 
 
 @asynccontextmanager
@@ -70,6 +69,10 @@ async def amocrm() -> AsyncIterator[Emulator]:
         most = max(each.most for each in vendor.tallies if each.limit.name == "calls")
         print(f"amoCRM saw {_seen(vendor)}.")
         print(f"No account was called more than {most} times in any second; 7 are allowed.")
+
+
+def _put(tokens: dict[str, Any]) -> None:
+    STORE.write_text(json.dumps(tokens))
 
 
 _WORDS = {

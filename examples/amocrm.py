@@ -5,8 +5,8 @@ For the real amoCRM leave out `hosts` and `proxy`, and say https for http.
 
 import asyncio
 
-import _emulated
 import aiohttp
+from _emulated import ACCOUNTS, TABLE, amocrm
 
 import resilient
 from resilient.credentials import OAuth2, TokenPair
@@ -14,9 +14,9 @@ from resilient.credentials import OAuth2, TokenPair
 
 async def tokens(account: str) -> OAuth2:
     def save(pair: TokenPair) -> None:
-        _emulated.TABLE[account] = pair.asdict()
+        TABLE[account] = pair.asdict()
 
-    return OAuth2("id", "secret", lambda: _emulated.TABLE[account], save, redirect_uri="https://you")
+    return OAuth2("id", "secret", lambda: TABLE[account], save, redirect_uri="https://you.example")
 
 
 async def read(http: aiohttp.ClientSession, account: str) -> None:
@@ -26,10 +26,11 @@ async def read(http: aiohttp.ClientSession, account: str) -> None:
 
 
 async def main() -> None:
-    crm = {"catalog": "amocrm", "hosts": ["*.amocrm.ru"], "credential_from": "host"}
-    async with _emulated.amocrm() as vendor:
-        async with resilient.session({"services": {"crm": crm}}, credentials={"crm": tokens}, proxy=vendor.url) as http:
-            await asyncio.gather(*(read(http, account) for account in _emulated.ACCOUNTS))
+    async with amocrm() as vendor:
+        crm = {"catalog": "amocrm", "hosts": ["*.amocrm.ru"], "credential_from": "host"}
+        config = {"services": {"crm": crm}}
+        async with resilient.session(config, credentials={"crm": tokens}, proxy=vendor.url) as http:
+            await asyncio.gather(*(read(http, account) for account in ACCOUNTS))
 
 
 asyncio.run(main())

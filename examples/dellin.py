@@ -5,14 +5,14 @@ For the real Dellin leave out `hosts`, and say "https://api.dellin.ru" for `vend
 
 import asyncio
 
-import _emulated
+from _emulated import dellin
 
 import resilient
 from resilient.credentials import SessionId
 
 
 async def main() -> None:
-    async with _emulated.dellin() as vendor:
+    async with dellin() as vendor:
         config = {"services": {"cargo": {"catalog": "dellin", "hosts": [vendor.host]}}}
         login = SessionId({"appkey": "your-appkey"}, {"login": "ann", "password": "secret"})
         async with resilient.session(config, credentials={"cargo": login}) as http:

@@ -6,25 +6,23 @@ For the real hh.ru leave out `hosts`, and say "https://api.hh.ru" for `vendor.ur
 import asyncio
 import json
 
-import _emulated
 import aiohttp
+from _emulated import STORE, hh
 
 import resilient
 from resilient.credentials import OAuth2, TokenPair
 
 
-def load() -> object:
-    return json.loads(_emulated.STORE.read_text())
-
-
 def save(pair: TokenPair) -> None:
-    _emulated.STORE.write_text(json.dumps(pair.asdict()))
+    new = STORE.with_suffix(".new")
+    new.write_text(json.dumps(pair.asdict()))
+    new.replace(STORE)  # a crash leaves the old pair or the new one, never half a file
 
 
 async def main() -> None:
-    async with _emulated.hh() as vendor, aiohttp.ClientSession() as yours:
+    async with hh() as vendor, aiohttp.ClientSession() as yours:
+        tokens = OAuth2("client-id", "secret", lambda: json.loads(STORE.read_text()), save)
         config = {"services": {"jobs": {"catalog": "hh", "hosts": [vendor.host]}}}
-        tokens = OAuth2("client-id", "client-secret", load, save)
         async with resilient.wrap(yours, config, credentials={"jobs": tokens}) as http:
             for page in range(20):
                 async with http.get(f"{vendor.url}/vacancies?page={page}") as response:

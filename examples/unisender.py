@@ -5,13 +5,13 @@ For the real UniSender leave out `hosts`, and say "https://api.unisender.com" fo
 
 import asyncio
 
-import _emulated
+from _emulated import unisender
 
 import resilient
 
 
 async def main() -> None:
-    async with _emulated.unisender() as vendor:
+    async with unisender() as vendor:
         config = {"services": {"mail": {"catalog": "unisender", "hosts": [vendor.host]}}}
         api = f"{vendor.url}/en/api"
         async with resilient.session(config, credentials={"mail": "your-api-key"}) as http:

@@ -214,16 +214,19 @@ class Call:
             elif delay.seconds >= report_wait:
                 self.report.delayed(delay, self.sends + 1)
 
+        outcome: Grant | Refused
         try:
-            return await self.admission.admit(
-                self.lane(), self.options.cost, self.deadline, on_delay
-            )
+            lane = self.lane()
+            outcome = await self.admission.admit(lane, self.options.cost, self.deadline, on_delay)
         except Refused as refusal:
-            self._fail(self.ending.refused(refusal), self.ending.cause)
+            outcome = refusal
         finally:
             self.waited += self.clock.now() - began
             if timer is not None:
                 timer.cancel()
+        if isinstance(outcome, Refused):
+            self._fail(self.ending.refused(outcome), self.ending.cause)
+        return outcome
 
     def lane(self) -> Lane:
         """Return the queue for the call's scopes."""
@@ -239,7 +242,7 @@ class Call:
             names,
             self.request.session.connector,
             urgent=self.renews,
-            now=self.started,
+            now=self.clock.now(),
         )
 
     async def _sign(self, signature: Signature | None, grant: Grant) -> bool:

@@ -13,6 +13,7 @@ from resilient.catalog import Ban, Limit
 from resilient.config.service import Service
 from resilient.model import Block, Mark
 from resilient.state.admission import Admission, Delay, Grant
+from resilient.state.gauge import Bucket
 from resilient.state.lane import Lane
 from resilient.state.memory import Names
 
@@ -105,5 +106,4 @@ class Desk:
         found = [gate for gate in self.admission.memory.limits.values() if gate.name == name]
         (gauge,) = [gate.gauge for gate in found]
         gauge.wait(1, self.now)
-        level: float = getattr(gauge, "_level", None) or getattr(gauge, "_total", 0)
-        return level
+        return float(gauge._level if isinstance(gauge, Bucket) else gauge._total)  # type: ignore[attr-defined]

@@ -226,9 +226,7 @@ def _parsed(data: bytes, connection: int) -> Request:
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
     now = asyncio.get_running_loop().time()
-    return Request(
-        at=now, method=method, target=target, headers=headers, connection=connection
-    )
+    return Request(at=now, method=method, target=target, headers=headers, connection=connection)
 
 
 @asynccontextmanager

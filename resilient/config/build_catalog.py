@@ -359,7 +359,7 @@ def check_policy(
     A catalog alone cannot know what a user's set defines: there only what looks like a slip
     of the pen is a fault, and `cutoff` says how alike it must be.
     """
-    hint = did_you_mean(name, known, cutoff)
+    hint = did_you_mean(name, known, cutoff or 0.6)
     if name not in known and (hint or not cutoff):
         place = (*path, "policy") if faults.document.place((*path, "policy")) else path
         choice = hint or f"; there are {', '.join(known)}"

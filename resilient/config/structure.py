@@ -35,7 +35,9 @@ _SHORTHAND = {schema.EntryKeys: "policy", schema.EndpointKeys: "name"}
 
 
 class Mismatch(ValueError):
-    """A value that is not what the schema wants."""
+    """A value that is not what the schema wants; or a key, as `of` says."""
+
+    of = "value"
 
     def __init__(self, found: object, expected: str) -> None:
         super().__init__(f"found {show(found)}, expected {expected}")
@@ -160,7 +162,7 @@ def _leaves(error: BaseException, path: Path) -> Iterator[_Leaf]:
     elif isinstance(error, Known):
         yield _Leaf(path, "")
     else:
-        yield _Leaf(path, str(error))
+        yield _Leaf(path, str(error), getattr(error, "of", "value"))
 
 
 def _keys(kind: type) -> tuple[str, ...]:
@@ -251,9 +253,12 @@ def _mapping(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
             raise Mismatch(value, "a mapping")
 
         def convert(pair: tuple[Any, Any]) -> Any:
-            key = converter.structure(
-                Plain(pair[0]) if isinstance(pair[0], str) else pair[0], key_kind
-            )
+            key = Plain(pair[0]) if isinstance(pair[0], str) else pair[0]
+            try:
+                key = converter.structure(key, key_kind)
+            except Mismatch as error:
+                error.of = "key"
+                raise
             return key, converter.structure(pair[1], item)
 
         pairs = ((key, (key, each)) for key, each in value.items())
@@ -349,8 +354,8 @@ def _form(read: Callable[[str], Any], expected: str) -> Callable[[Any], Any]:
 
 
 def _status(value: Any) -> int:
-    found = _integer(value)
-    if not 100 <= found <= 599:  # noqa: PLR2004 - RFC 9110 section 15
+    found = units.integer(value) if isinstance(value, Plain) else value
+    if type(found) is not int or not 100 <= found <= 599:  # noqa: PLR2004 - RFC 9110 section 15
         raise Mismatch(value, "an HTTP status, 100 to 599")
     return found
 

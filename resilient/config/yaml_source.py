@@ -20,6 +20,9 @@ LARGEST = 2 * 1024 * 1024
 DEEPEST = 20
 """How deep collections may be nested."""
 
+_HOPELESS = 100
+"""How deep what is too deep is skipped: the C parser's time is quadratic in the depth."""
+
 FROM_DICT = "<dict>"
 """The label of what was no file: places in it are given as paths."""
 
@@ -70,6 +73,8 @@ class Document:
     def respell(self, path: Path, key: str) -> None:
         """Let the places below a misspelt key be found under the right one, too."""
         new = (*path[:-1], key)
+        if ("key", new) in self.marks:
+            return  # the right one stands there as well
         moved = {
             (of, (*new, *old[len(path) :])): mark
             for (of, old), mark in self.marks.items()
@@ -150,6 +155,9 @@ class _Composer:
             event = next(events)
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _HOPELESS:
+                problem = "nested too deep for the rest to be read"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def read(text: str | bytes, label: str) -> Document:

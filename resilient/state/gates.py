@@ -153,7 +153,7 @@ class ScopeGate(Gate):
     reason = "probe"
 
     state: ScopeState
-    lanes: "set[Lane]" = attrs.field(factory=set, init=False)
+    lanes: "dict[Lane, None]" = attrs.field(factory=dict, init=False)
 
     def check(self, cost: int, now: float) -> Wait | None:
         """Return how long a call is held up, or None."""

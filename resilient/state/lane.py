@@ -83,7 +83,7 @@ class Lane:
         self._queue(waiter.cost)
         for scope in self.scopes.values():
             scope.state.waiting += 1
-            scope.lanes.add(self)
+            scope.lanes[self] = None
 
     def leave(self, waiter: Waiter) -> None:
         """Count a call out that was granted, refused or gave up."""
@@ -92,7 +92,7 @@ class Lane:
         for scope in self.scopes.values():
             scope.state.waiting -= 1
             if not self.live:
-                scope.lanes.discard(self)
+                scope.lanes.pop(self, None)
         if len(self.waiters) > 2 * self.live + _COMPACT:
             self.waiters = deque(each for each in self.waiters if not each.future.done())
 

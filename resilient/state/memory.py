@@ -118,8 +118,7 @@ class Memory:
         found = []
         for limit in applying:
             for per in limit.per:
-                kind = "+".join(per)
-                key = (Scope(service.name, kind, names.of(kind)), limit.name)
+                key = (_scope_of(service, per, names, scopes), limit.name)
                 gate = self.limits.get(key)
                 if gate is None:
                     most = max(1, int(limit.calls * service.share))
@@ -156,3 +155,12 @@ class Memory:
                 for parent in gate.parents:
                     parent.gauges.remove(gate.gauge)
         self.sweep_at = max(SWEPT_AT, 2 * len(self.scopes), 2 * len(self.lanes))
+
+
+def _scope_of(
+    service: Service, per: tuple[ScopeKind, ...], names: Names, scopes: Mapping[str, ScopeGate]
+) -> Scope:
+    if len(per) == 1:
+        return scopes[per[0]].state.scope
+    kind = "+".join(per)
+    return Scope(service.name, kind, names.of(kind))

@@ -3,7 +3,6 @@
 All of it is told the time, and nothing waits here.
 """
 
-from collections import deque
 from typing import Final, Literal
 
 import attrs
@@ -80,7 +79,7 @@ class ScopeState:
     paused_until: float = 0.0
     pause_length: float = 0.0
     steps: int = 0
-    refusals: deque[float] = attrs.field(factory=deque)
+    refusals: list[float] = attrs.field(factory=list)
     blocked: Blocked | None = None
     probing: bool = attrs.field(init=False)
     fresh: bool = attrs.field(init=False)
@@ -244,4 +243,4 @@ class ScopeState:
     def _forget(self, now: float) -> None:
         within = self.ban.within if self.ban else _REMEMBERED
         while self.refusals and self.refusals[0] + within <= now + _HAIR:
-            self.refusals.popleft()
+            self.refusals.pop(0)

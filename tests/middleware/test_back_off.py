@@ -6,12 +6,14 @@ from itertools import pairwise
 import acme
 import pytest
 from acme import Connect
+from multidict import CIMultiDict
 from server import Server
 
 import resilient
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
-TEN = {"rate": "10/s"}
+LIMIT = {"rate": "1200/min"}
+"""Kept by six calls at once, and 19.88 in a second."""
 
 
 async def test_scope_pauses_then_one_probe(server: Server, connect: Connect) -> None:
@@ -29,12 +31,12 @@ async def test_scope_pauses_then_one_probe(server: Server, connect: Connect) -> 
 async def test_then_own_rate(server: Server, connect: Connect) -> None:
     """After the probe the scope goes at the rate of its own limits, without a burst."""
     server.then(**acme.says("slow_down", status=429, after=10))
-    async with connect(limits={"calls": TEN}) as api:
+    async with connect(limits={"calls": LIMIT}) as api:
         await asyncio.gather(*[api.get() for _ in range(20)])
     after = acme.times(server)[1:]
-    assert 10 <= after[0] < 10.2
+    assert 10 == after[0]
     gaps = [later - sooner for sooner, later in pairwise(after)]
-    assert 0.11 == pytest.approx(min(gaps), abs=0.005)
+    assert [pytest.approx(60.1 / 1195, abs=0.002)] * 19 == gaps
 
 
 async def test_refused_probe_pauses_again(server: Server, connect: Connect) -> None:
@@ -115,6 +117,15 @@ async def test_retry_after(server: Server, connect: Connect, asked: str, expecte
     async with connect() as api:
         await api.get()
     assert [0, expected] == acme.times(server)
+
+
+async def test_several_retry_afters(server: Server, connect: Connect) -> None:
+    """Of several the longest that can be read counts."""
+    headers = [("Retry-After", each) for each in ("3", "soon", "9", "5")]
+    server.then(**{**acme.says("slow_down", status=429), "headers": CIMultiDict(headers)})
+    async with connect() as api:
+        await api.get()
+    assert [0, 9] == acme.times(server)
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])

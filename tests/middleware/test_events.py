@@ -236,6 +236,9 @@ async def test_total_that_is_spent(server: Server, connect: Connect) -> None:
         with pytest.raises(TimeoutError):
             await api.get(timeout=timeout)
         assert ["started", "attempt_failed", "call_failed"] == api.names()
+        assert {(1, "TimeoutError")} == {
+            (each["attempt"], each["reason"]) for each in api.told("attempt_failed", "call_failed")
+        }
 
 
 async def test_warns_of_a_total(server: Server, connect: Connect) -> None:

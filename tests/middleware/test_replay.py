@@ -18,7 +18,7 @@ import resilient
 
 LARGE = os.urandom(900_000)
 TEXT = "Привет, мир! " * 3000
-EXPECTS = "HTTP/1.1 100 Continue\r\n\r\n".encode()
+EXPECTS = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def _form() -> aiohttp.FormData:
@@ -69,9 +69,7 @@ def _seen(raw: RawServer) -> list[tuple[str, str, dict[str, str], bytes]]:
 
 
 def _key_in(place: str) -> dict[str, Any]:
-    return {
-        "credential": {"kind": "api_key", "fields": [{"name": "key", "in": [place, "header"]}]}
-    }
+    return {"credential": {"kind": "api_key", "fields": [{"name": "key", "in": [place, "header"]}]}}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -117,7 +115,10 @@ async def test_replayed_file(raw: RawServer, reach: Connect, tmp_path: Path) -> 
 @pytest.mark.parametrize("status", EARLY[1:])
 async def test_early_answer(raw: RawServer, reach: Connect, kind: str, status: str) -> None:
     """An answer that comes before the upload is over is heard, and the next upload is whole."""
-    content = {"bytes": {"data": LARGE}, "chunked": {"data": LARGE, "chunked": True}}
+    content: dict[str, dict[str, Any]] = {
+        "bytes": {"data": LARGE},
+        "chunked": {"data": LARGE, "chunked": True},
+    }
     raw.then(raw_server.early(status), raw_server.early(status))
     async with reach() as api:
         response = await api.call("PUT", "/things", **content.get(kind, REPLAYABLE[kind]()))
@@ -219,6 +220,7 @@ async def test_body_restored(raw: RawServer, reach: Connect, place: str) -> None
         try:
             return await handler(request)
         finally:
+            assert isinstance(request.body, aiohttp.BytesPayload)
             bodies.append(await request.body.as_bytes())
 
     fields = {"a": "1"}

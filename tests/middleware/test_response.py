@@ -5,7 +5,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import acme
 import aiohttp
@@ -93,9 +92,7 @@ async def _get(api: Client, way: Callable[[ClientResponse], Awaitable[bytes]]) -
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("size", SIZES)
-async def test_body(
-    raw: RawServer, reach: Connect, size: int, coding: str, framing: str
-) -> None:
+async def test_body(raw: RawServer, reach: Connect, size: int, coding: str, framing: str) -> None:
     """Every byte is there, whatever the size, the coding, the framing and the status."""
     body = _document(size)
     packed = CODINGS[coding](body)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import logging
 import pickle
 import traceback
@@ -71,16 +72,17 @@ SHORT = {
 
 
 @pytest.fixture(params=["logging", "structlog"])
-def lines(
-    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
-) -> Iterator[list[str]]:
+def lines(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     """What is logged, by either backend."""
     found: list[str] = []
     if request.param == "structlog":
-        structlog.configure(
-            processors=[structlog.processors.JSONRenderer(), lambda *line: found.append(line[2])],
-            logger_factory=structlog.ReturnLoggerFactory(),
-        )
+
+        def keep(logger: object, method: str, line: Any) -> str:
+            found.append(line)
+            return str(line)
+
+        structlog.configure(processors=[structlog.processors.JSONRenderer(), keep])
+        structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
         yield found
         structlog.reset_defaults()
         return
@@ -95,7 +97,12 @@ def lines(
 
 
 def _of(error: BaseException) -> list[str]:
-    """Return all that an exception may show, and its causes where a traceback shows them."""
+    """Return all that an exception may show, and its causes where a traceback shows them.
+
+    The server's own words are for the user to look at, and for nobody else.
+    """
+    if isinstance(error, resilient.ApiError):
+        error.body = b""
     return [
         str(error),
         repr(error),
@@ -183,3 +190,59 @@ async def test_no_connection(raw: RawServer, reach: Connect, place: str) -> None
         await api.http.close()
     assert [] == [text for text in seen if any(form in text for form in FORMS)]
     assert "ConnectionTimeoutError" in str(seen)
+
+
+REPLIES: dict[str, bytes] = {
+    "refused": raw_server.whole("400 Bad", b'{"error": "%s"}' % CANARY.encode()),
+    "refused in a success": raw_server.whole("200 OK", b'{"error": "%s"}' % CANARY.encode()),
+    "of another type": raw_server.whole("200 OK", b'{"access_token": ["%s"]}' % CANARY.encode()),
+    "with a line break": raw_server.whole(
+        "200 OK", b'{"access_token": "%s\\n", "refresh_token": "1"}' % CANARY.encode()
+    ),
+    "no JSON": raw_server.whole("200 OK", CANARY.encode()),
+    "redirect": raw_server.whole("302 Found", b"", f"Location: http://x.test/?t={CANARY}"),
+    "failed": raw_server.whole("500 Failed", CANARY.encode(), f"Set-Cookie: {CANARY}=1"),
+    "end": b"",
+    "good": raw_server.whole(
+        "200 OK", b'{"access_token": "%s", "refresh_token": "%s"}' % ((CANARY.encode(),) * 2)
+    ),
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+async def test_token_reply(raw: RawServer, reach: Connect, lines: list[str], reply: str) -> None:
+    """What comes from the token endpoint is never shown, nor what was sent there."""
+    rule = {
+        "kind": "oauth2",
+        "fields": [{"name": "Authorization", "in": "header", "prefix": "Bearer "}],
+        "token": {"url": "/token"},
+    }
+    pair = credentials.TokenPair(CANARY, CANARY)
+    oauth = credentials.OAuth2("id", CANARY, lambda: pair, lambda pair: None)
+    raw.then(FAULTS["reauth"], raw_server.reply(REPLIES[reply], keep=False), FAULTS["reauth"])
+    async with reach(catalog={"credential": rule}, credentials=oauth, policies=SHORT) as api:
+        seen = await _call(api)
+    assert ["/things", "/token"] == [hit.target for hit in raw.hits[:2]]
+    _check([*seen, *lines, repr(oauth), str(oauth), repr(pair)], raw)
+
+
+FORGED = 'broken\r\n2026-11-21 ERROR "forged" \x1b[2J\x00\u2028\u202e\ud800'
+
+
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad", "503 Unavailable"])
+async def test_forged_lines(raw: RawServer, reach: Connect, lines: list[str], status: str) -> None:
+    """What a server calls an error can neither break a log line nor begin another."""
+    body = json.dumps({"errors": [{"code": FORGED, "text": FORGED}]}).encode()
+    raw.default = raw_server.reply(raw_server.whole(status, body))
+    async with reach(credentials=None, policies=SHORT) as api:
+        with pytest.raises(resilient.ApiError) as caught:
+            await api.get(params={"q": FORGED[:-1], FORGED[:-1]: "1"})
+        values = [value for event in api.events for value in event.asdict().values()]
+    texts = [str(caught.value), str(caught.value.code), *filter(_is_text, values)]
+    assert [] == [text for text in texts if not text.isprintable()]
+    assert lines
+    assert [] == [line for line in lines if "\n" in line or "\x1b" in line]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

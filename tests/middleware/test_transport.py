@@ -44,9 +44,7 @@ async def _fail(api: Client, method: str) -> resilient.TransportError:
 @pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("method", METHODS)
-async def test_sends(
-    raw: RawServer, reach: Connect, method: str, fault: str, reused: bool
-) -> None:
+async def test_sends(raw: RawServer, reach: Connect, method: str, fault: str, reused: bool) -> None:
     """A call is sent at most as often as its policy tries, once if that may do harm."""
     async with reach(policies=THREE, attempt_timeout="5s") as api:
         if reused:
@@ -189,7 +187,7 @@ async def test_attempt_timeout(raw: RawServer, reach: Connect, method: str) -> N
 
 
 async def test_sock_read_timeout(raw: RawServer, reach: Connect) -> None:
-    """aiohttp's timeout of a read is a lost answer: it may have been processed."""
+    """A timeout of a read, aiohttp's own, is a lost answer: it may have been processed."""
     raw.default = raw_server.stall
     timeout = aiohttp.ClientTimeout(total=None, sock_read=2)
     async with reach(policies=THREE) as api:
@@ -242,10 +240,10 @@ async def _until_failed(call: Callable[[], Awaitable[object]]) -> tuple[float, E
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["options", "service"])
-@pytest.mark.parametrize("timeout", [0.5, 4, 7, 12, 31])
+@pytest.mark.parametrize("seconds", [0.5, 4, 7, 12, 31])
 @pytest.mark.parametrize("fault", ["reset", "end", "stall", "stalled body", "slow down", "broken"])
 async def test_deadline(
-    raw: RawServer, reach: Connect, fault: str, timeout: float, own: bool
+    raw: RawServer, reach: Connect, fault: str, seconds: float, own: bool
 ) -> None:
     """A call is over by its deadline, whatever it is doing."""
     faults = {
@@ -259,12 +257,22 @@ async def test_deadline(
     raw.default = faults[fault]
     attempts = {"attempts": 100, "delay": {"base": "2s", "cap": "9s"}, "max_wait": "5m"}
     policies = {name: {"action": name, **attempts} for name in ("retry", "back_off")}
-    service = {} if own else {"timeout": timeout}
+    service = {} if own else {"timeout": seconds}
     async with reach(policies=policies, attempt_timeout="5s", chance=0.9, **service) as api:
-        with resilient.options(timeout=timeout if own else None):
+        with resilient.options(timeout=seconds if own else None):
             took, error = await _until_failed(api.get)
-    assert took <= timeout + 0.001
+    assert took <= seconds + 0.001
     assert not isinstance(error, resilient.NotSent) or not raw.hits
+
+
+async def test_cause(raw: RawServer, reach: Connect) -> None:
+    """A call that may not go again raises what it met, and the original is the cause."""
+    limits = {"calls": {"rate": "1/min", "per": ["credential"]}}
+    raw.default = FAULTS["reset"]
+    async with reach(catalog={"limits": limits}, timeout="30s") as api:
+        error = await _fail(api, "GET")
+    assert 1 == error.attempts
+    assert isinstance(error.__cause__, aiohttp.ClientOSError)
 
 
 async def test_no_sleep_into_the_deadline(raw: RawServer, reach: Connect) -> None:

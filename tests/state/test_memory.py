@@ -112,17 +112,28 @@ async def test_forgetting_grants_nothing(seed: int) -> None:
     assert all(most_in_window(mine, 120) <= 40 for mine in sent.values())
 
 
-async def test_fifty_thousand_scopes() -> None:
-    """Scopes that are in use take a few KiB each at most, and idle ones do not stay."""
-    desk, many = Desk(service(limit(60, 60))), 50_000
+async def test_the_size_of_a_scope() -> None:
+    """A credential that is in use, and its limit, take two KiB at most."""
+    desk, many = Desk(service(limit(60, 60))), 3000
     gc.collect()
     tracemalloc.start()
     for number in range(many):
-        await desk.call(credential=f"account-{number}")
-        if number % 1000 == 0:
-            await asyncio.sleep(1)
-    size, peak = tracemalloc.get_traced_memory()
+        grant = await desk.admit(credential=f"account-{number}")
+        grant.answered((), LATCH)
+    size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert size < 64 * 2**20
-    assert peak < 128 * 2**20
-    assert len(desk.admission.memory.scopes) < 10_000
+    assert many < len(desk.admission.memory.scopes)
+    assert size < 2048 * many
+
+
+async def test_fifty_thousand_scopes() -> None:
+    """However many names come and go, only those in use are remembered."""
+    desk, most = Desk(service(limit(60, 60))), 0
+    for number in range(50_000):
+        grant = await desk.admit(credential=f"account-{number}")
+        grant.answered((), LATCH)
+        if number % 500 == 0:
+            await asyncio.sleep(1.5)
+            most = max(most, len(desk.admission.memory.scopes))
+    assert most < 2000
+    assert len(desk.admission.memory.lanes) < 2000

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ CROSSED = service(limit(10, 10, "credential", "host"))
 
 def inversions(order: list[Any]) -> int:
     """Count neighbours in the wrong order."""
-    return sum(a > b for a, b in zip(order, order[1:], strict=False))
+    return sum(a > b for a, b in pairwise(order))
 
 
 async def crowd(desk: Desk, count: int, **lane: Any) -> list[asyncio.Task[float]]:
@@ -123,7 +124,7 @@ async def test_nobody_starves_between_two_busy_limits(cost: int) -> None:
     await desk.warm(credential="a", host="b")
     await desk.warm(credential="b", host="a")
 
-    async def busy(**lane: str) -> None:
+    async def busy(**lane: Any) -> None:
         while not stop:
             await desk.call(**lane)
 
@@ -145,7 +146,7 @@ async def test_nobody_starves_at_random() -> None:
     desk, chance = Desk(CROSSED), random.Random(3)
     waits = list[float]()
 
-    async def one(cost: int, **lane: str) -> None:
+    async def one(cost: int, **lane: Any) -> None:
         began = desk.now
         waits.append(await desk.call(cost=cost, **lane) - began)
 

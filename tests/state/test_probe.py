@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from desk import LATCH, Desk, limit, service
@@ -131,7 +132,7 @@ async def test_a_probe_without_an_answer(new: bool) -> None:
         grant = await desk.admit()
         sent.append(grant.at)
         grant.lost()
-    gaps = [later - sooner for sooner, later in zip(sent, sent[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in pairwise(sent)]
     assert pytest.approx([0.4, 0.8, 1.6][: 2 if new else 3], abs=0.06) == gaps[: 2 if new else 3]
 
 

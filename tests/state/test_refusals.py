@@ -19,7 +19,7 @@ async def queue(desk: Desk, count: int, **keys: Any) -> list[asyncio.Task[float]
     return tasks
 
 
-async def refusal(desk: Desk, **keys: Any) -> tuple[str, float, float | None]:
+async def refusal(desk: Desk, **keys: Any) -> tuple[Any, ...]:
     """Return why a call is refused, after how long, and the wait that it is told."""
     began = desk.now
     with pytest.raises(Refused) as caught:

@@ -51,9 +51,7 @@ def windows(limits: tuple[Limit, ...], sent: list[Spent]) -> dict[str, int]:
     return {each.name: most_in_window(sent, each.period) for each in limits}
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 4)), max_size=30), st.integers(1, 20)
-)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 4)), max_size=30), st.integers(1, 20))
 def test_the_oracle(spent: list[Spent], period: int) -> None:
     """The oracle finds what looking at every window finds."""
     every = range(-period, 61)
