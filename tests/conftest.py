@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
-
+from hypothesis import settings
 from server import Server, serving
 
 from resilient.testing.loop import VirtualTimeLoop
+
+# The same examples on every machine, and none fails because the machine is slow.
+settings.register_profile("ours", deadline=None, derandomize=True, database=None)
+settings.load_profile("ours")
 
 
 def pytest_asyncio_loop_factories(

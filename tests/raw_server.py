@@ -8,6 +8,7 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 
 import attrs
 
@@ -84,13 +85,14 @@ def reply(data: bytes = OK, *, keep: bool = True) -> Answer:
     return answer
 
 
-def early(status: str, body: bytes = b"{}") -> Answer:
-    """Answer before the request's body is read, and close as servers do then."""
+def early(status: str, body: bytes = b"{}", *, closes: bool = True) -> Answer:
+    """Answer before the request's body is read; then close, or wait for the rest of it."""
 
     async def answer(wire: Wire) -> bool:
-        await wire.send(head(status, f"Content-Length: {len(body)}", "Connection: close") + body)
-        await wire.reader.read(1 << 16)
-        return False
+        await wire.send(whole(status, body, *["Connection: close"] * closes))
+        if not closes:
+            await wire.body()
+        return not closes
 
     return answer
 
@@ -149,6 +151,7 @@ def chunked(status: str, body: bytes, *headers: str, size: int = 1000) -> bytes:
     return head(status, "Transfer-Encoding: chunked", *headers) + framed + b"0\r\n\r\n"
 
 
+@cache
 def bomb(megabytes: int) -> bytes:
     """Return gzip that unpacks to megabytes of spaces."""
     packer = zlib.compressobj(9, wbits=31)

@@ -63,10 +63,28 @@ def amocrm_v2(code: int | str, error: str = "текст") -> bytes:
     return json.dumps({"response": {"error": error, "error_code": str(code)}}).encode()
 
 
+def amocrm_invalid(code: str) -> bytes:
+    """Return its answer to data that do not fit."""
+    error = {"code": code, "path": "custom_fields_values.0.field_id", "detail": "Not a choice."}
+    body = {
+        "validation-errors": [{"request_id": "0", "errors": [error]}],
+        "title": "Bad Request",
+        "type": "https://httpstatus.es/400",
+        "status": 400,
+        "detail": "Request validation failed",
+    }
+    return json.dumps(body).encode()
+
+
 def amocrm_v4(status: int, title: str, detail: str = "", **more: str) -> bytes:
     """Return an error of its newer API, which has no codes."""
     kind = f"https://httpstatus.es/{status}"
-    body = {"title": title, "type": kind, "status": status, "detail": detail}
+    body: dict[str, object] = {
+        "title": title,
+        "type": kind,
+        "status": status,
+        "detail": detail,
+    }
     return json.dumps(body | more, ensure_ascii=False).encode()
 
 

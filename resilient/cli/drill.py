@@ -1,6 +1,7 @@
 """`resilient drill`: the main job end to end, on emulated APIs, in virtual time."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +41,7 @@ def command(
         services = _services(file)
     except ConfigError as error:
         refuse_config(error)
+    os.environ.pop("RESILIENT_MODE", None)  # a drill enforces, whatever the shell is set to
     # The drill reads the events itself, and its thousands of failures are no news.
     logging.getLogger("resilient").setLevel(logging.CRITICAL)
     results = list(_drilled(services))

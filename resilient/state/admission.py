@@ -13,7 +13,7 @@ from typing import Literal
 import attrs
 
 from resilient.model import Block, Mark, Pause, Scope
-from resilient.state.gates import Gate, LimitGate, Reason, ScopeGate, Wait
+from resilient.state.gates import A_MOMENT, Gate, LimitGate, Reason, ScopeGate, Wait
 from resilient.state.lane import Lane, Waiter
 from resilient.state.memory import Memory
 from resilient.state.scope import Change
@@ -308,6 +308,7 @@ class Admission:
 
     def _file(self, lane: Lane, wait: Wait | None, now: float) -> None:
         """File a lane's head under the gate that holds it up, or let it go."""
+        self._let_pass(lane)
         head = lane.head()
         if head is None:
             lane.unfile()
@@ -324,8 +325,16 @@ class Admission:
     def _expect(self, lane: Lane, wait: Wait, now: float) -> None:
         """See to it that a head is looked at when its gate is expected to open."""
         if wait.seconds is not None:
+            if now + wait.seconds > lane.ready + A_MOMENT:
+                self._let_pass(lane)
             lane.is_ready_at(now + wait.seconds)
             self._arm(wait.gate, now + wait.seconds)
+
+    def _let_pass(self, lane: Lane) -> None:
+        """Wake those who let a lane's head go first: it went elsewhere, or comes later."""
+        for limit in lane.limits:
+            if limit.yielded:
+                self.wake(limit)
 
     def wake(self, gate: Gate) -> None:
         """Look soon whether somebody who waits at a gate may go."""
@@ -351,12 +360,8 @@ class Admission:
 
     def _serve(self, gate: Gate) -> None:
         now = self.now()
-        while (first := gate.first()) is not None:
-            _, lane = first
-            waiter = lane.head()
-            if waiter is None:
-                lane.unfile()
-                continue
+        gate.yielded = False
+        while (lane := gate.first()) is not None and (waiter := lane.head()) is not None:
             wait = self._held(lane, waiter.arrival, waiter.cost, now)
             if wait is None:
                 lane.leave(waiter)
@@ -372,6 +377,7 @@ class Admission:
                 self._file(lane, wait, now)
 
     def _next(self, lane: Lane, gate: Gate) -> None:
+        self._let_pass(lane)
         head = lane.head()
         if head is None:
             lane.unfile()

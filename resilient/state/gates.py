@@ -25,7 +25,7 @@ _REASONS: dict[str, Reason] = {
 _CROWDED: Final = 64
 """Heads in a heap before those that have left are looked for; then twice what is left."""
 
-_A_MOMENT: Final = 1e-3
+A_MOMENT: Final = 1e-3
 """Seconds: by so much a younger call lets an older one, ready at the same time, go first."""
 
 
@@ -48,6 +48,7 @@ class Gate:
     Attributes:
         heads: The heads filed here.
         due: Heads that pass here too, and are known to be ready elsewhere at some time.
+        yielded: Whether somebody lets one of those due go first.
         timer: When to look again.
         queued: The cost of all who wait in the lanes filed here.
     """
@@ -56,6 +57,7 @@ class Gate:
 
     heads: "list[tuple[int, Lane]]" = attrs.field(factory=list, init=False)
     due: "list[tuple[int, Lane]]" = attrs.field(factory=list, init=False)
+    yielded: bool = attrs.field(default=False, init=False)
     timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
     queued: int = attrs.field(default=0, init=False)
     _crowded: int = attrs.field(default=_CROWDED, init=False)
@@ -85,18 +87,18 @@ class Gate:
         """Let no younger call make a head wait longer that is ready elsewhere soon."""
         heappush(self.due, (arrival, lane))
 
-    def first(self) -> "tuple[int, Lane] | None":
-        """Return the oldest head that waits here."""
+    def first(self) -> "Lane | None":
+        """Return the lane whose head is the oldest that waits here."""
         while self.heads and not self._is_filed(*self.heads[0]):
             heappop(self.heads)
-        return self.heads[0] if self.heads else None
+        return self.heads[0][1] if self.heads else None
 
     def yields(self, arrival: int, cost: int, now: float) -> Wait | None:
         """Return that a call has to let an older one go first, or None.
 
         It may pass where the older one, when it is ready, still finds what it needs.
         """
-        if self.heads and (first := self.first()) and first[0] < arrival:
+        if self.heads and (first := self.first()) and first.arrival < arrival:
             return Wait(self, self.reason, None)
         while self.due and not self._is_due(*self.due[0]):
             heappop(self.due)
@@ -105,9 +107,10 @@ class Gate:
         older = self.due[0][1]
         left = older.ready - now
         head = older.head()
-        if head is None or left <= -_A_MOMENT or self.foresee(cost, head.cost, now) <= left:
+        if head is None or left <= -A_MOMENT or self.foresee(cost, head.cost, now) <= left:
             return None
-        return Wait(self, self.reason, left + _A_MOMENT)
+        self.yielded = True
+        return Wait(self, self.reason, left + A_MOMENT)
 
     def _is_filed(self, arrival: int, lane: "Lane") -> bool:
         return lane.filed is self and lane.arrival == arrival

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from resilient.catalog import Catalog
@@ -249,7 +249,6 @@ def test_what_the_server_asks_for() -> None:
     assert (None, "host") == (bare.retry_after, bare.scope)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(resources.names("catalogs")),
     st.integers(100, 599),

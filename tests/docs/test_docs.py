@@ -146,3 +146,15 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page.write_text("# One\n```\n[a](nowhere.md)\n```\n[b](page.md#two) and [c](#one)\n", "utf-8")
     assert [(5, "page.md#two"), (5, "#one")] == list(links(page))
     assert {"one"} == anchors(page)
+
+
+def test_the_proofs_exist() -> None:
+    """Each test that a page calls a proof is there."""
+    proofs = {
+        path
+        for page in PAGES
+        for _, line in prose(page)
+        for path in re.findall(r"`(tests/\S+)`", line)
+    }
+    assert proofs
+    assert [] == sorted(path for path in proofs if not (ROOT / path).exists())

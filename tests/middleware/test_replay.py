@@ -112,14 +112,17 @@ async def test_replayed_file(raw: RawServer, reach: Connect, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["bytes", "BytesIO", "form with file", "chunked"])
+@pytest.mark.parametrize("closes", [True, False], ids=["closes", "waits"])
 @pytest.mark.parametrize("status", EARLY[1:])
-async def test_early_answer(raw: RawServer, reach: Connect, kind: str, status: str) -> None:
+async def test_early_answer(
+    raw: RawServer, reach: Connect, kind: str, status: str, closes: bool
+) -> None:
     """An answer that comes before the upload is over is heard, and the next upload is whole."""
     content: dict[str, dict[str, Any]] = {
         "bytes": {"data": LARGE},
         "chunked": {"data": LARGE, "chunked": True},
     }
-    raw.then(raw_server.early(status), raw_server.early(status))
+    raw.then(*[raw_server.early(status, closes=closes)] * 2)
     async with reach() as api:
         response = await api.call("PUT", "/things", **content.get(kind, REPLAYABLE[kind]()))
     assert (200, 3) == (response.status, len(raw.hits))

@@ -136,7 +136,7 @@ async def test_cancels_of_any_kind(seed: int) -> None:
 
 async def test_leavers_do_not_pile_up() -> None:
     """Thousands who come and give up behind one that waits leave no trace."""
-    desk = Desk(service(limit(60, 60, "ip")))
+    desk = Desk(service(limit(60, 60, "ip"), limit(600, 60, name="own")))
     await desk.warm(credential="one")
     await desk.warm(credential="two")
     await desk.call(credential="one")

@@ -54,7 +54,7 @@ async def test_order_under_cancels_and_latecomers() -> None:
 @pytest.mark.parametrize("credentials", [2, 100])
 async def test_order_across_credentials(credentials: int) -> None:
     """What shares the limit that holds it up goes in order of arrival, whatever else differs."""
-    desk = Desk(service(limit(600, 60, "ip")))
+    desk = Desk(service(limit(600, 60, "ip"), limit(6000, 60, name="own")))
     await desk.warm()
     names = [f"c{number % credentials}" for number in range(1000)]
     await asyncio.gather(*(desk.call(i, credential=name) for i, name in enumerate(names)))

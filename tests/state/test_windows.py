@@ -65,11 +65,12 @@ async def test_no_window_is_overfull(name: str, arrivals: str) -> None:
     """At most N in any window, from the first second on, however calls arrive."""
     limits, chance = LIMITS[name], random.Random(f"{name} {arrivals}")
     desk, between = Desk(service(*limits)), gaps(arrivals, chance)
+    count = 1700 if limits[0].calls in (45, 1200) else 500
     async with asyncio.TaskGroup() as group:
-        for _ in range(1500):
+        for _ in range(count):
             group.create_task(desk.call(takes=chance.uniform(0, 0.3)))
             await asyncio.sleep(next(between))
-    assert 1500 == len(desk.sent)
+    assert count == len(desk.sent)
     most = windows(limits, desk.sent)
     assert all(most[each.name] <= each.calls for each in limits), most
 

@@ -120,3 +120,25 @@ def test_the_drill_leaves_no_task_behind() -> None:
         return len(asyncio.all_tasks()) - 1
 
     assert 0 == run(left())
+
+
+def test_the_mode_of_the_shell_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drill enforces, also where RESILIENT_MODE says that nothing is to be done."""
+    monkeypatch.setenv("RESILIENT_MODE", "off")
+    file = tmp_path / "my.yaml"
+    file.write_text("services: {api: {catalog: http, hosts: [example.org], mode: observe}}\n")
+    assert 0 == CliRunner().invoke(app, ["drill", str(file)]).exit_code
+
+
+def test_an_entry_that_cannot_be_said_is_a_fault(tmp_path: Path) -> None:
+    """A sample that does not fit its envelope's paths is named, and fails the drill."""
+    (tmp_path / "odd.yaml").write_text(
+        "catalog: odd\nsource: {document: A page, read: 2026-11-21}\nhosts: [api.example]\n"
+        'envelopes: [{format: json, code: code, sample: \'{"kode": "$code"}\'}]\n'
+        "errors: {E1: fail_fast}\n"
+    )
+    file = tmp_path / "my.yaml"
+    file.write_text("services: {api: {catalog: ./odd.yaml}}\n")
+    result = CliRunner().invoke(app, ["drill", str(file)])
+    assert 1 == result.exit_code
+    assert "no response is recognised as the entry code:E1" in result.stdout

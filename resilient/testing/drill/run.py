@@ -16,7 +16,7 @@ from resilient.options import options
 from resilient.session import session
 from resilient.testing.drill.result import LimitUse, Result, Tale
 from resilient.testing.drill.subject import Ask, ask, credential, loads, served
-from resilient.testing.emulator import Emulator, Rendering, Tally
+from resilient.testing.emulator import Emulator, NotRenderable, Rendering, Tally
 from resilient.testing.emulator.render import Renderer
 
 WORKERS = 32
@@ -94,11 +94,18 @@ class _Run:
 
     async def _every_entry(self, http: aiohttp.ClientSession, middleware: Middleware) -> None:
         renderer = Renderer(self.service.catalog)
-        asked = [each for e in self.service.catalog.entries for each in renderer.renderings(e)]
+        asked = [each for e in self.service.catalog.entries for each in self._said(renderer, e)]
         for done, rendering in enumerate(asked, 1):
             await self._exercise(http, rendering)
             await middleware.release(self.service.name)
             self.progress(done, len(asked), "errors")
+
+    def _said(self, renderer: Renderer, entry: Entry) -> tuple[Rendering, ...]:
+        try:
+            return renderer.renderings(entry)
+        except NotRenderable as error:
+            self.faults.append(str(error))
+            return ()
 
     async def _exercise(self, http: aiohttp.ClientSession, rendering: Rendering) -> None:
         entry, request = rendering.entry, ask(self.service.catalog, rendering)
