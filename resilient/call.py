@@ -186,7 +186,9 @@ class Call:
     async def _prepare(self) -> None:
         leaves = self.hop is not None and self.hop.leaves(self.request)
         if leaves or not self.serving.may_sign(self.request.url):
-            self.report("resilient.config_warning", reason=_IN_THE_CLEAR)
+            if not self.serving.warned:
+                self.serving.warned = True
+                self.report("resilient.config_warning", reason=_IN_THE_CLEAR)
             return
         try:
             await self.signing.prepare(self.started)
@@ -328,8 +330,7 @@ class Call:
             return self._succeeded(answer.response)
         verdict = self.verdict(failure, changes)
         self.tell(failure, verdict, changes)
-        skipped = verdict.skipped if isinstance(verdict, Raise) else None
-        self.ending.hear(failure, answer, skipped)
+        self.ending.hear(failure, answer, _skipped(verdict))
         pause = _longest(changes)
         match verdict:
             case Raise():
@@ -341,9 +342,12 @@ class Call:
             case Resend():
                 self._discard(answer)
                 await self._resend(max(verdict.delay, 0.0), announced=max(verdict.delay, pause))
-            case Refresh():
+            case Refresh(skipped=None):
                 self._discard(answer)
                 await self._renew()
+            case Refresh():
+                await self._renew()
+                return self._give_up(answer, 0.0)
             case _ as never:
                 assert_never(never)
         return None
@@ -375,9 +379,8 @@ class Call:
 
     def tell(self, failure: Failure, verdict: Verdict, changes: list[Changed]) -> None:
         """Report what an answer said, and what has become of the scopes."""
-        skipped = verdict.skipped if isinstance(verdict, Raise) else None
         self.report.unmapped(failure, self.unmapped)
-        self.report.failed(failure, self.sends, skipped, failure.retry_after)
+        self.report.failed(failure, self.sends, _skipped(verdict), failure.retry_after)
         self.report.changed(changes, self.sends, failure.code or failure.entry.name)
 
     def _give_up(self, answer: reading.Answer, wait: float) -> ClientResponse:
@@ -397,7 +400,7 @@ class Call:
         verdict: Verdict = Raise()
         if not self.renews:
             verdict = decide_no_answer(lost.failure, policy, self.attempt(), self.clock.chance())
-        skipped: Skipped | None = verdict.skipped if isinstance(verdict, Raise) else None
+        skipped = _skipped(verdict)
         self.report.no_answer(lost.failure, self.sends, skipped)
 
         self.ending.miss(lost.failure, lost.error, skipped)
@@ -476,6 +479,10 @@ class Call:
         self._ended = True
         attempt = self.sends or None
         self.report("resilient.call_failed", attempt=attempt, waited=self.waited, **keys)
+
+
+def _skipped(verdict: Verdict) -> Skipped | None:
+    return None if isinstance(verdict, Resend) else verdict.skipped
 
 
 def _longest(changes: Iterable[Changed]) -> float:

@@ -42,6 +42,7 @@ class Entry:
         wait: Seconds to wait that the vendor documents; a Retry-After goes before it.
         support: The vendor says to turn to its support.
         envelope: Which envelope carries it, where that is not the first one.
+        own: The user's service says so, not the vendor.
     """
 
     kind: Literal["code", "status", "text"]
@@ -58,6 +59,7 @@ class Entry:
     wait: float | None = None
     support: bool = False
     envelope: str | None = None
+    own: bool = False
     meaning: str = ""
     advice: str = ""
 

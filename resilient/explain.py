@@ -204,6 +204,7 @@ def _decided(service: Service, failure: Failure | None, *, idempotent: bool) -> 
     policy = service.policies[failure.entry.policy]
     attempt = Attempt(number=1, idempotent=idempotent, refreshable=True)
     verdict = decide(failure, policy, attempt, 0.5)
+    skipped = None if isinstance(verdict, Resend) else verdict.skipped
     return {
         "policy": policy.name,
         "action": policy.action,
@@ -211,8 +212,8 @@ def _decided(service: Service, failure: Failure | None, *, idempotent: bool) -> 
         "scope": failure.scope if policy.action in HOLDING else None,
         "processed": failure.processed,
         "retry_after": failure.retry_after,
-        "resend": not isinstance(verdict, Raise),
-        "retry_skipped": verdict.skipped if isinstance(verdict, Raise) else None,
+        "resend": not isinstance(verdict, Raise) and skipped is None,
+        "retry_skipped": skipped,
         "exception": EXCEPTIONS[policy.action],
         "unmapped": list(dict.fromkeys(failure.unmapped)),
         "attempts": policy.attempts if policy.action in ("retry", "back_off") else None,

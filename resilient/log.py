@@ -47,6 +47,11 @@ def _as_record(
     return {"msg": f"{event} {_WRITTEN(logger, method, keys)}", "extra": {"event": event, **extra}}
 
 
+def _short(value: object) -> object:
+    """Return a duration to the microsecond: more digits say nothing to a reader."""
+    return round(value, 6) if isinstance(value, float) else value
+
+
 @attrs.define(eq=False)
 class _Storm:
     started: float
@@ -70,7 +75,7 @@ class Log:
         left_out = self._left_out(event)
         if left_out is None:
             return
-        line = event.asdict()
+        line = {key: _short(value) for key, value in event.asdict().items()}
         if left_out:
             line["suppressed"] = left_out
         getattr(logger(), event.level)(line.pop("event"), **line)

@@ -145,7 +145,14 @@ class Resend:
 
 @attrs.frozen(kw_only=True)
 class Refresh:
-    """Renew the credential, then send again."""
+    """Renew the credential, then send again.
+
+    Attributes:
+        skipped: Why this call is not sent again: it is renewed for those that follow, and
+            raised. None: it is sent again.
+    """
+
+    skipped: Skipped | None = None
 
 
 @attrs.frozen(kw_only=True)

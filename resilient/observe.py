@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from resilient import reading
 from resilient.core.decide import decide_no_answer
-from resilient.model import Failure, Raise, Refresh, Resend, Verdict
+from resilient.model import Failure, Raise, Resend, Verdict
 from resilient.raising import BY_ACTION
 from resilient.report import about
 
@@ -29,7 +29,9 @@ async def observe(call: "Call") -> "ClientResponse":
         policy = call.serving.service.policies["retry"]
         verdict = decide_no_answer(failure, policy, call.attempt(), 0.5)
         call.report.no_answer(failure, 1, verdict.skipped if isinstance(verdict, Raise) else None)
-        _tell_resend(call, verdict)
+        _tell_resend(call, verdict, 0.0)
+        if isinstance(verdict, Raise) and not refused:
+            call.report("resilient.call_failed", attempt=1, reason=type(error).__name__)
         raise
     except BaseException:
         grant.unsent()
@@ -40,7 +42,7 @@ async def observe(call: "Call") -> "ClientResponse":
     if failure_found is not None:
         verdict = call.verdict(failure_found, changes)
         call.tell(failure_found, verdict, changes)
-        _tell_resend(call, verdict)
+        _tell_resend(call, verdict, max((each.seconds for each in changes), default=0.0))
         if isinstance(verdict, Raise) and not refused:
             _tell_failed(call, failure_found)
     return response
@@ -60,11 +62,11 @@ def _tell_delay(call: "Call") -> bool:
     return False
 
 
-def _tell_resend(call: "Call", verdict: Verdict) -> None:
+def _tell_resend(call: "Call", verdict: Verdict, pause: float) -> None:
     if isinstance(verdict, Resend):
-        call.report("resilient.retry_scheduled", attempt=1, delay=verdict.delay)
-    elif isinstance(verdict, Refresh):
-        call.report("resilient.reauthenticated", attempt=1)
+        delay = max(verdict.delay, pause)
+        until = call.report.at(delay)
+        call.report("resilient.retry_scheduled", attempt=1, delay=delay, retry_at=until)
 
 
 def _tell_failed(call: "Call", failure: Failure) -> None:

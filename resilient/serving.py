@@ -51,6 +51,7 @@ class Serving:
     rule: CredentialRule | None = attrs.field(init=False)
     secret_names: frozenset[str] = attrs.field(init=False)
     started: bool = False
+    warned: bool = False
     _keyrings: dict[str, Keyring] = attrs.field(factory=dict, init=False, repr=False)
     _salt: bytes = attrs.field(factory=lambda: secrets.token_bytes(16), init=False, repr=False)
     _egress: str = attrs.field(init=False)
@@ -87,7 +88,8 @@ class Serving:
 
     def name(self, request: ClientRequest, options: Options) -> tuple[str, bool]:
         """Return the credential's name, and whether it is ours to put on the request."""
-        if self.rule is not None and (own := carried(request, self.rule)) is not None:
+        own = self._callers(request)
+        if own is not None:
             if (known := self._holding(own)) is not None:
                 return known, False
             digest = hashlib.blake2s(own.encode(), key=self._salt, digest_size=6).hexdigest()
@@ -99,6 +101,14 @@ class Serving:
         if self.service.credential_from == "host":
             return self._known(request.url.host or ""), True
         return self._only(), True
+
+    def _callers(self, request: ClientRequest) -> str | None:
+        """Return what the caller signs with himself, or None: nothing, or less than is needed."""
+        found = {} if self.rule is None else carried(request, self.rule)
+        if self.rule is None or not found:
+            return None
+        whole = self.source is None or len(found) == len(self.rule.fields)
+        return next(iter(found.values())) if whole else None
 
     def _holding(self, value: str) -> str | None:
         """Return whose value it is: a redirect may give our own back to us, in its Location."""

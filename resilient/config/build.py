@@ -273,7 +273,8 @@ def _overridden(catalog: Catalog, keys: schema.ServiceKeys, path: Path, faults: 
     for status, found in keys.statuses.items():
         at = (*path, "statuses", str(status))
         own = status_entries(status, found, at, faults)
-        statuses[status] = _merged(own, found, statuses.get(status, ()))
+        merged = _merged(own, found, statuses.get(status, ()))
+        statuses[status] = tuple(attrs.evolve(each, own=True) for each in merged)
         _check_endpoints(own, catalog, at, faults)
     for name in keys.endpoints:
         check_endpoint(name, catalog, (*path, "endpoints", name), faults)

@@ -23,9 +23,13 @@ def half_jitter(delay: Backoff, attempt: int, u: float) -> float:
     return (0.5 + 0.5 * u) * exponential(delay, attempt)
 
 
+MOST_JITTER = 10.0
+"""Seconds that are added to what a server asks for, at most."""
+
+
 def upwards(asked: float, u: float) -> float:
-    """Return what the server asked for and up to a tenth more, never less.
+    """Return what the server asked for and up to a tenth more, at most ten seconds, never less.
 
     Clients that were told the same time do not come back in the same instant.
     """
-    return asked * (1.0 + 0.1 * u)
+    return asked + u * min(0.1 * asked, MOST_JITTER)

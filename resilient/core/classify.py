@@ -21,7 +21,8 @@ def classify(
 
     Every reported error finds its entry in this order: a text; the code, the variant with
     the most bindings first; the status in this catalog; the status in `generic`; the class
-    of the status. The most severe action of them decides.
+    of the status. The most severe action of them decides. A status of which the user himself
+    says that it is an answer is one, whatever code comes with it.
 
     Args:
         exchange: The request, and what was read of the response.
@@ -30,6 +31,9 @@ def classify(
         policies: The service's policies, for the actions behind their names.
         now: Seconds since the epoch, for a Retry-After that is a date.
     """
+    said = _most_bound(catalog.statuses.get(exchange.status, ()), exchange)
+    if said is not None and said.own and said.policy == "none":
+        return None
     reading = read(
         catalog.envelopes, status=exchange.status, body=exchange.body, charset=exchange.charset
     )

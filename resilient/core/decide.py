@@ -62,10 +62,8 @@ def _reauth(failure: Failure, attempt: Attempt) -> Verdict:
         return Raise()
     safe = is_safe(sent=None, processed=failure.processed, idempotent=attempt.idempotent)
     if not safe:
-        return Raise(skipped="not_idempotent")
-    if not attempt.replayable:
-        return Raise(skipped="body_not_replayable")
-    return Refresh()
+        return Refresh(skipped="not_idempotent")
+    return Refresh(skipped=None if attempt.replayable else "body_not_replayable")
 
 
 def decide_no_answer(failure: NoAnswer, policy: Policy, attempt: Attempt, u: float) -> Verdict:

@@ -38,18 +38,21 @@ class Plan:
     content: bytes = attrs.field(default=b"", repr=False)
 
 
-def carried(request: aiohttp.ClientRequest, rule: CredentialRule) -> str | None:
-    """Return the value of the first field that the caller has put there himself.
+def carried(request: aiohttp.ClientRequest, rule: CredentialRule) -> dict[str, str]:
+    """Return the fields that the caller has put there himself, in the order of the rule.
 
     A body is looked into only if it is in memory, and no longer than a megabyte.
     """
+    found = {}
+    inside: dict[str, str] | None = None
     for field in rule.fields:
-        found = _in_head(request, field)
-        if found is None and not _OUTSIDE.issuperset(field.places):
-            found = _fields_in(request, _in_memory(request), rule).get(field.name)
-        if found is not None:
-            return found
-    return None
+        value = _in_head(request, field)
+        if value is None and not _OUTSIDE.issuperset(field.places):
+            inside = _fields_in(request, _in_memory(request), rule) if inside is None else inside
+            value = inside.get(field.name)
+        if value is not None:
+            found[field.name] = value
+    return found
 
 
 async def plan(request: aiohttp.ClientRequest, rule: CredentialRule) -> Plan:

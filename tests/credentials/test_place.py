@@ -40,7 +40,7 @@ class Signer:
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Sign and send."""
-        self.carried = carried(request, self.rule)
+        self.carried = next(iter(carried(request, self.rule).values()), None)
         where = await plan(request, self.rule)
         response = None
         for values in self.values:

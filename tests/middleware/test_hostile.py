@@ -51,6 +51,7 @@ UNREADABLE: dict[str, bytes] = {
     "open scripts": b"<script " * 8000,
     "deep XML": b"<r>" * 20_000,
     "deep XML, closed": b"<r>" * 8000 + b"</r>" * 8000,
+    "a DTD": f"<!DOCTYPE r>{XML}".encode(),
     "an entity": ENTITY.encode(),
     "an entity from outside": OUTSIDE.encode(),
     "a billion laughs": LAUGHS.encode(),

@@ -130,6 +130,15 @@ async def test_early_answer(
     assert len(raw.hits[2].body) >= expected
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("bytes", 0), ("json", 0), ("BytesIO", 0.1)])
+async def test_settled(raw: RawServer, reach: Connect, kind: str, expected: float) -> None:
+    """A file is left alone for a moment: the attempt before may still be reading it."""
+    raw.then(raw_server.early("503 Unavailable"))
+    async with reach() as api:
+        await api.call("PUT", "/things", **REPLAYABLE[kind]())
+    assert expected == round(raw.hits[1].at - raw.hits[0].at, 3)
+
+
 async def test_early_refusal(raw: RawServer, reach: Connect) -> None:
     """A 413 in the middle of an upload is told, and the upload is not begun again."""
     raw.default = raw_server.early(EARLY[0])

@@ -59,7 +59,9 @@ FAULTS: dict[str, raw_server.Answer] = {
     "too long": _whole("429 Slow", "Retry-After: 10000"),
     "reauth": _whole("401 Unauthorized"),
     "reset": raw_server.reset(),
-    "end in the head": raw_server.reply(b"HTTP/1.1 200 OK\r\nX: ", keep=False),
+    "end in the head": raw_server.reply(
+        f"HTTP/1.1 200 OK\r\nSet-Cookie: sid={CANARY}\r\nX: ".encode(), keep=False
+    ),
     "garbage": raw_server.reply(b"garbage\r\n\r\n", keep=False),
     "stall": raw_server.stall,
     "cookie": _whole("404 Not Found", f"Set-Cookie: sid={CANARY}"),

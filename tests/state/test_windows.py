@@ -83,8 +83,10 @@ async def _wildly(desk: Desk, chance: random.Random, number: int) -> None:
     who = {"credential": f"c{chance.randrange(3)}", "endpoint": chance.choice(["send", "other"])}
     grant = await desk.admit(cost, within, **who)
     if fate < 0.15:
-        await asyncio.sleep(chance.choice([0.0, 0.0, 0.05]))
-        grant.cancel()
+        try:
+            await asyncio.sleep(chance.choice([0.0, 0.0, 0.05]))
+        finally:
+            grant.cancel()
         return
     desk.sent.append((grant.at, cost))
     desk.order.append((who["credential"], who["endpoint"]))
