@@ -19,7 +19,7 @@ LAYERS = (
     {"config"},
     {"credentials", "state", "explain", "reading"},
     {"recognition", "serving"},
-    {"hops", "signing", "raising", "report"},
+    {"hops", "signing", "raising", "report", "ending"},
     {"call", "observe"},
     {"middleware"},
     {"session"},
