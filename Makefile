@@ -23,7 +23,7 @@ drill: $(STAMP) ## show the main job on every shipped catalog (ARGS=my.yaml: on 
 	@$(BIN)/resilient drill $(ARGS)
 
 test: $(STAMP) ## run all tests (ARGS='-k words -x' goes to pytest)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: lint types ## lint, format, types, then all tests with coverage: what CI runs
 	@$(MAKE) --no-print-directory test ARGS="$(COVER) $(ARGS)"

@@ -45,9 +45,11 @@ from resilient.options import Options
 from resilient.report import Report
 from resilient.serving import Serving
 from resilient.signing import Signing, renewing
-from resilient.state.admission import Admission, Changed, Delay, Grant, Refused
+from resilient.state.admission import Admission
+from resilient.state.grant import Changed, Grant
 from resilient.state.lane import Lane
 from resilient.state.memory import Names
+from resilient.state.waiting import Delay, Refused
 
 FILE_SETTLES = 0.1
 """Seconds before a body that is no bytes goes again: the last attempt may still read it."""

@@ -15,7 +15,7 @@ from resilient.errors import NotSent, ResilientError
 from resilient.model import Failure, NoAnswer, Skipped
 from resilient.reading import Answer, scrubbed
 from resilient.signing import OutOfTime
-from resilient.state.admission import Refused
+from resilient.state.waiting import Refused
 
 _failures: "WeakKeyDictionary[ClientResponse, Failure]" = WeakKeyDictionary()
 

@@ -23,7 +23,7 @@ from resilient.errors import (
 )
 from resilient.model import Failure, NoAnswer, Scope, Skipped
 from resilient.policy import Action
-from resilient.state.admission import Refused
+from resilient.state.waiting import Refused
 
 BY_ACTION: dict[Action, type[ApiError]] = {
     "retry": Unavailable,

@@ -9,7 +9,8 @@ from resilient.clock import Clock
 from resilient.core.text import printable
 from resilient.events import Event, Listener, tell
 from resilient.model import Failure, NoAnswer, Skipped
-from resilient.state.admission import Changed, Delay
+from resilient.state.grant import Changed
+from resilient.state.waiting import Delay
 
 _MOST_UNMAPPED = 1000
 

@@ -1,7 +1,7 @@
 """The admission desk alone: calls queue, are granted and answered in virtual time, without HTTP."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -12,10 +12,12 @@ import resilient
 from resilient.catalog import Ban, Limit
 from resilient.config.service import Service
 from resilient.model import Block, Mark
-from resilient.state.admission import Admission, Delay, Grant
+from resilient.state.admission import Admission
 from resilient.state.gauge import Bucket
+from resilient.state.grant import Grant
 from resilient.state.lane import Lane
 from resilient.state.memory import Names
+from resilient.state.waiting import Delay, Refused
 
 LATCH = Block(scope="credential", base=300.0, cap=3600.0)
 """How a scope is blocked when the ban rule's row is full."""
@@ -32,6 +34,19 @@ def service(*limits: Limit, share: str = "1", ban: Ban | None = None, **keys: An
     found = resilient.load({"services": {"api": {"catalog": "http", "hosts": ["h"]}}})["api"]
     catalog = attrs.evolve(found.catalog, limits=limits, ban=ban)
     return attrs.evolve(found, catalog=catalog, share=Fraction(share), **keys)
+
+
+async def finish(*calls: Awaitable[Any]) -> list[Any]:
+    """Return what calls returned, or how they were refused or cancelled.
+
+    Anything else is raised, and one that would wait for ever is a failure.
+    """
+    async with asyncio.timeout(1e7):
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+    for each in ends:
+        if isinstance(each, Exception) and not isinstance(each, Refused):
+            raise each
+    return ends
 
 
 @attrs.define(eq=False)

@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from desk import Desk, limit, service
+from desk import Desk, finish, limit, service
 
 PACED = service(limit(60, 60))
 
@@ -30,7 +30,7 @@ async def test_in_the_queue() -> None:
     await asyncio.sleep(0)
     for task in tasks[1::2]:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await finish(*tasks)
     assert [0, 2, 4, 6, 8] == desk.order
     assert pytest.approx(4 * 60.1 / 60) == desk.sent[-1][0] - began
     assert (0, 0, 0, 0) == left(desk)
@@ -46,7 +46,7 @@ async def test_the_head_and_the_tail() -> None:
         began = desk.now
         for task in tasks[gone]:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await finish(*tasks)
         assert pytest.approx(500 * 60.1 / 60, abs=2) == desk.now - began
 
 
@@ -104,7 +104,7 @@ async def test_two_at_once() -> None:
     tasks[1].cancel()
     tasks[2].cancel()
     newcomer = asyncio.create_task(desk.call("late"))
-    await asyncio.gather(*tasks, newcomer, return_exceptions=True)
+    await finish(*tasks, newcomer)
     assert [0, 3, "late"] == desk.order
 
 
@@ -122,7 +122,7 @@ async def test_cancels_of_any_kind(seed: int) -> None:
             await asyncio.sleep(chance.choice([0, 0, 0, 0.01, 0.2]))
         if chance.random() < 0.5:
             chance.choice(tasks[-20:]).cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await finish(*tasks)
     assert (0, 0, 0, 0) == left(desk)
     # The model: a leaky bucket that only those that were sent flow through.
     level, last, rate = 2.0, began, 598 / 60.1

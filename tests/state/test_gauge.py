@@ -220,6 +220,17 @@ def test_a_quotas_wait_is_enough(seed: int) -> None:
         now += chance.uniform(0, 30)
 
 
+def test_a_quota_gives_back_what_was_taken_then() -> None:
+    """A call given back is taken off its own slice: the others count as long as they would."""
+    found, later = quota(2, 640), START + 320
+    found.take(1, START)
+    found.take(1, later)
+    found.give_back(1, START, later)
+    assert 640 < found.wait(2, later) <= 650
+    found.give_back(1, later, later + 700)
+    assert 0.0 == found.wait(2, later + 700)
+
+
 @pytest.mark.parametrize(("cost", "expected"), [(1, 0), (10, 0), (11, 640), (20, 640), (21, 1280)])
 def test_a_quota_foresees_a_queue(cost: int, expected: float) -> None:
     """So long at least does a queue of so many calls take."""

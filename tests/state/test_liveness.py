@@ -6,11 +6,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from desk import LATCH, Desk, limit, service
+from desk import LATCH, Desk, finish, limit, service
 
 from resilient.catalog import Ban
 from resilient.model import Block, Mark, Pause
-from resilient.state.admission import Refused
+from resilient.state.waiting import Refused
 
 BUSY = service(
     limit(60, 10, "credential", "ip"),
@@ -92,7 +92,7 @@ async def test_nobody_is_left_waiting(seed: int) -> None:
             chance.choice(tasks[-30:]).cancel()
         if chance.random() < 0.003:
             desk.admission.release(lambda _: chance.random() < 0.5)
-    results = await asyncio.gather(*tasks, return_exceptions=True)
+    results = await finish(*tasks)
     assert [] == found
     ends = {each if isinstance(each, str) else type(each).__name__ for each in results}
     assert {"sent", "cancelled", "deadline", "blocked", "CancelledError"} <= ends

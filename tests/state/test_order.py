@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from desk import Desk, limit, service
+from desk import Desk, finish, limit, service
 
 MAIL = service(
     limit(1200, 60, "credential", "ip"),
@@ -33,7 +33,7 @@ async def crowd(desk: Desk, count: int, **lane: Any) -> list[asyncio.Task[float]
 async def test_first_come_first_served() -> None:
     """Calls of one set of limits are sent in the order in which they came, also thousands."""
     desk = Desk(MAIL)
-    await asyncio.gather(*await crowd(desk, 10_000))
+    await finish(*await crowd(desk, 10_000))
     assert list(range(10_000)) == desk.order
 
 
@@ -46,7 +46,7 @@ async def test_order_under_cancels_and_latecomers() -> None:
         await asyncio.sleep(chance.choice([0, 0, 0.03]))
         if chance.random() < 0.3:
             tasks[chance.randrange(len(tasks))].cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await finish(*tasks)
     assert len(desk.order) > 2000
     assert 0 == inversions(desk.order)
 
@@ -57,7 +57,7 @@ async def test_order_across_credentials(credentials: int) -> None:
     desk = Desk(service(limit(600, 60, "ip"), limit(6000, 60, name="own")))
     await desk.warm()
     names = [f"c{number % credentials}" for number in range(1000)]
-    await asyncio.gather(*(desk.call(i, credential=name) for i, name in enumerate(names)))
+    await finish(*(desk.call(i, credential=name) for i, name in enumerate(names)))
     # One call of each new credential goes first, and its others wait for the answer.
     rest = desk.order[credentials:]
     assert 0 == inversions(rest[credentials:])
@@ -93,7 +93,7 @@ async def test_a_short_wait_is_not_refused_for_a_queue_elsewhere() -> None:
     desk = Desk(MAIL)
     await desk.warm()
     queue = await crowd(desk, 1000, endpoint="send")
-    await asyncio.gather(*(desk.call() for _ in range(10)))
+    await finish(*(desk.call() for _ in range(10)))
     grant = await desk.admit(within=1.0)
     grant.cancel()
     for task in queue:
@@ -109,7 +109,7 @@ async def test_passing_costs_the_older_one_nothing() -> None:
         queue = await crowd(desk, 20, endpoint="send")
         others = await crowd(desk, passing)
         times = [await task - began for task in queue]
-        await asyncio.gather(*others)
+        await finish(*others)
         return times
 
     alone = await sent(Desk(MAIL), 0)
@@ -128,7 +128,7 @@ async def test_nobody_starves_between_two_busy_limits(cost: int) -> None:
         while not stop:
             await desk.call(**lane)
 
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.timeout(1000), asyncio.TaskGroup() as group:
         for _ in range(5):
             group.create_task(busy(credential="a", host="b"))
             await asyncio.sleep(0.37)
@@ -139,6 +139,21 @@ async def test_nobody_starves_between_two_busy_limits(cost: int) -> None:
         waited = await desk.call("crossing", cost, credential="a", host="a") - began
         stop = True
     assert waited < 5 * 1.01 + 2 * cost * 1.01 + 1
+
+
+async def test_who_let_an_older_one_go_first_goes_when_that_leaves() -> None:
+    """Room that was left for an older call is taken at once when it gives up."""
+    desk = Desk(CROSSED)
+    await desk.warm(credential="a", host="b")
+    await desk.call(credential="a", host="b")
+    older = asyncio.create_task(desk.call("older", 5, credential="a", host="a"))
+    await asyncio.sleep(0.1)
+    began = desk.now
+    polite = asyncio.create_task(desk.call("polite", credential="b", host="a"))
+    await asyncio.sleep(1)
+    assert not polite.done()
+    older.cancel()
+    assert began + 1 == await polite
 
 
 async def test_nobody_starves_at_random() -> None:
@@ -167,7 +182,7 @@ async def test_a_heavy_call_goes_in_its_turn() -> None:
     heavy = asyncio.create_task(desk.call("heavy", 30))
     await asyncio.sleep(0)
     later = await crowd(desk, 5)
-    await asyncio.gather(*light, heavy, *later)
+    await finish(*light, heavy, *later)
     assert [0, 1, 2, 3, 4, "heavy", 0, 1, 2, 3, 4] == desk.order
     assert pytest.approx(4 + 30, abs=0.2) == desk.sent[5][0] - desk.sent[0][0]
 
@@ -187,9 +202,9 @@ async def test_renewing_goes_before_all_others() -> None:
     await desk.warm()
     queue = await crowd(desk, 100)
     first = await crowd(desk, 3, urgent=True)
-    await asyncio.gather(*first)
+    await finish(*first)
     assert [0, 0, 1, 2] == desk.order
-    await asyncio.gather(*queue)
+    await finish(*queue)
 
 
 async def test_all_or_none() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from desk import LATCH, Desk, limit, service
+from desk import LATCH, Desk, finish, limit, service
 
 from resilient.catalog import Ban
 from resilient.model import Block, Mark, Pause
@@ -37,7 +37,7 @@ async def test_a_new_scope(takes: float, expected: float) -> None:
     """Its first call goes alone; the rest after its answer, or after a second."""
     desk = Desk(PACED)
     began = desk.now
-    await asyncio.gather(*await started(desk, 20, takes=takes))
+    await finish(*await started(desk, 20, takes=takes))
     sent = times(desk, began)
     assert [0, pytest.approx(expected, abs=0.01)] == sent[:2]
     # By then the bucket is full: the burst, and then the pace.
@@ -48,7 +48,7 @@ async def test_a_scope_without_limits_is_free() -> None:
     """Where no limit and no ban rule hangs on a scope nobody has to go first."""
     desk = Desk(service())
     began = desk.now
-    await asyncio.gather(*await started(desk, 20, takes=1.0))
+    await finish(*await started(desk, 20, takes=1.0))
     assert [0.0] * 20 == times(desk, began)
 
 
@@ -58,7 +58,7 @@ async def test_the_end_of_a_pause() -> None:
     await desk.warm()
     began = desk.now
     await desk.call(marks=paused(10))
-    await asyncio.gather(*await started(desk, 10, takes=0.1))
+    await finish(*await started(desk, 10, takes=0.1))
     sent = times(desk, began)
     assert [0, 10, 10.1] == sent[:3]
     assert sent[3:] == pytest.approx([10.1 + i / RATE for i in range(8)], abs=0.06)
@@ -72,7 +72,7 @@ async def test_no_second_releases_a_pause() -> None:
     await desk.call(marks=paused(10))
     probe = asyncio.create_task(desk.call(takes=30))
     await asyncio.sleep(0)
-    await asyncio.gather(probe, *await started(desk, 2))
+    await finish(probe, *await started(desk, 2))
     assert [0, 10, 40] == times(desk, began)[:3]
 
 
@@ -84,7 +84,7 @@ async def test_a_probe_that_is_refused() -> None:
     await desk.call(marks=paused(10))
     probe = asyncio.create_task(desk.call(marks=paused(20)))
     await asyncio.sleep(0)
-    await asyncio.gather(probe, *await started(desk, 2, takes=1))
+    await finish(probe, *await started(desk, 2, takes=1))
     assert [0, 10, 30, 31] == times(desk, began)
 
 
@@ -105,7 +105,7 @@ async def test_a_probe_called_off(how: str, after: float, new: bool) -> None:
     await asyncio.sleep(0.2)
     assert [0] == [number for number, task in enumerate(waiting) if not task.done()][:1]
     assert [grant.at + after] == pytest.approx([time for time, _ in desk.sent], abs=0.06)
-    await asyncio.gather(*waiting)
+    await finish(*waiting)
 
 
 async def test_a_waiting_probe_that_is_cancelled() -> None:
@@ -116,7 +116,7 @@ async def test_a_waiting_probe_that_is_cancelled() -> None:
     await desk.call(marks=paused(10))
     waiting = await started(desk, 3, takes=1)
     waiting[0].cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    await finish(*waiting)
     assert [0, 10, 11] == times(desk, began)
 
 
@@ -158,7 +158,7 @@ async def test_the_right_of_all_scopes_at_once() -> None:
     both = asyncio.create_task(desk.call("both", credential="one", host="two"))
     await asyncio.sleep(0)
     alone = asyncio.create_task(desk.call("alone", credential="one", host="one", takes=15))
-    await asyncio.gather(both, alone)
+    await finish(both, alone)
     assert ["alone", "both"] == desk.order[-2:]
     # At 20 the host's pause is over; at 25 the probe of the credential was answered.
     assert [10, 25] == times(desk, began)
@@ -173,7 +173,7 @@ async def test_a_late_success_does_not_lift_a_pause() -> None:
     await desk.call(marks=paused(10))
     await asyncio.sleep(1)
     early.answered((), LATCH)
-    await asyncio.gather(*await started(desk, 3, takes=2))
+    await finish(*await started(desk, 3, takes=2))
     assert [0, 10, 12] == times(desk, began)[:3]
 
 
@@ -205,7 +205,7 @@ async def test_in_flight_under_a_ban_rule() -> None:
     slow[0].answered((), LATCH)
     slow[1].answered((), LATCH)
     slow[2].unsent()
-    await asyncio.gather(*waiting)
+    await finish(*waiting)
     assert 5 == times(desk, began)[0]
 
 
@@ -214,5 +214,5 @@ async def test_strictly_few_in_flight() -> None:
     desk = Desk(service(limit(1200, 60), ban=Ban(after=3, within=60, strict=True)))
     await desk.warm()
     began = desk.now
-    await asyncio.gather(*await started(desk, 6, takes=10))
+    await finish(*await started(desk, 6, takes=10))
     assert [0, 0, 10, 10, 20, 20] == times(desk, began)

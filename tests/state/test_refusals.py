@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from desk import LATCH, Desk, limit, service
+from desk import LATCH, Desk, finish, limit, service
 
 from resilient.model import Block, Pause
-from resilient.state.admission import Refused
+from resilient.state.waiting import Refused
 
 PACED = service(limit(60, 60))
 
@@ -128,7 +128,7 @@ async def test_a_full_queue() -> None:
     why, after, wait = await refusal(desk)
     assert ("queue", 0.0, pytest.approx(11 * 60.1 / 60)) == (why, after, wait)
     urgent = asyncio.create_task(desk.call("urgent", urgent=True))
-    await asyncio.gather(*tasks, urgent)
+    await finish(*tasks, urgent)
     await desk.call()
 
 
@@ -140,7 +140,7 @@ async def test_another_scope_is_not_full() -> None:
     tasks = await queue(desk, 11, credential="one")
     before = desk.now
     assert before == await desk.call(credential="two")
-    await asyncio.gather(*tasks)
+    await finish(*tasks)
 
 
 async def test_the_end() -> None:
@@ -152,7 +152,7 @@ async def test_the_end() -> None:
     ]
     await asyncio.sleep(3)
     desk.admission.close()
-    done = await asyncio.gather(*tasks, return_exceptions=True)
+    done = await finish(*tasks)
     assert {"closed"} == {each[0] for each in done if isinstance(each, tuple)}
     assert ("closed", 0.0, None) == await refusal(desk)
     gates = [*desk.admission.memory.scopes.values(), *desk.admission.memory.limits.values()]
@@ -185,7 +185,7 @@ async def test_what_nobody_knows() -> None:
     }
     assert list(range(1, 11)) == [told.position for told in desk.delays]
     grant.answered((), LATCH)
-    await asyncio.gather(*tasks)
+    await finish(*tasks)
 
 
 async def test_a_pause_is_told() -> None:
