@@ -64,6 +64,7 @@ class ScopeState:
         ban: The vendor's ban rule, if it has one and this scope can be banned.
         gauges: The limits within it.
         paused_until: Nothing goes before; it only ever moves later.
+        heard: Whether an answer ever came.
         refusals: When each refusal in a row was heard.
         steps: How far the back-off has gone: the first refusal, and each of a probe.
         probing: Whether one call has to go first.
@@ -79,6 +80,7 @@ class ScopeState:
     paused_until: float = 0.0
     pause_length: float = 0.0
     steps: int = 0
+    heard: bool = False
     refusals: list[float] = attrs.field(factory=list)
     blocked: Blocked | None = None
     probing: bool = attrs.field(init=False)
@@ -112,7 +114,8 @@ class ScopeState:
         if self.ban is None:
             return None
         self._forget(now)
-        if not self.refusals and not self.ban.strict:
+        # Before the first answer a row of refusals may be on its way already.
+        if self.heard and not self.refusals and not self.ban.strict:
             return None
         if self.in_flight < max(1, self.ban.after - 1 - len(self.refusals)):
             return None
@@ -140,6 +143,7 @@ class ScopeState:
     def answered(self, call: object, sent_at: float, *, marked: bool) -> Change | None:
         """Note an answer; `marked` if it paused or blocked this scope."""
         self.in_flight -= 1
+        self.heard = True
         mine = self.probe is call
         if mine:
             self.probe, self.lost_probes = None, 0

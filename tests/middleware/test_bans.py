@@ -130,12 +130,13 @@ class Gauge:
 
     now: int = 0
     most: int = 0
+    takes: float = 1.0
 
     async def succeed(self, request: web.Request) -> web.StreamResponse:
-        """Take a second."""
+        """Take some seconds."""
         self.now += 1
         self.most = max(self.most, self.now)
-        await asyncio.sleep(1)
+        await asyncio.sleep(self.takes)
         self.now -= 1
         return web.json_response({})
 
@@ -147,6 +148,17 @@ async def test_strict(server: Server, connect: Connect) -> None:
     async with connect(catalog={"ban": STRICT}) as api:
         await asyncio.gather(*[api.get() for _ in range(20)])
     assert 2 == gauge.most
+
+
+async def test_before_the_first_answer(server: Server, connect: Connect) -> None:
+    """Where answers take longer than a new scope is held, at most k - 1 calls go before one."""
+    gauge = Gauge(takes=3)
+    server.script.extend([gauge.succeed] * 20)
+    async with connect(catalog={"ban": BAN}) as api:
+        await asyncio.gather(*[api.get() for _ in range(20)])
+    first = server.hits[0].at
+    assert 2 == sum(hit.at < first + gauge.takes for hit in server.hits)
+    assert 2 < gauge.most
 
 
 async def test_full_row_latches(server: Server, connect: Connect) -> None:
