@@ -22,9 +22,7 @@ def command(
     retry_after: Annotated[
         bool, typer.Option("--retry-after", help="Say when there will be room.")
     ] = False,
-    ban: Annotated[
-        float, typer.Option("--ban", min=0, help="Seconds that a ban lasts.")
-    ] = 300.0,
+    ban: Annotated[float, typer.Option("--ban", min=0, help="Seconds that a ban lasts.")] = 300.0,
 ) -> None:
     """Serve a catalog: answers, limits, bans and tokens as the vendor documents them."""
     _check_host(host)

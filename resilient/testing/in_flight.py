@@ -102,4 +102,3 @@ def _arrived(one: Watched, other: Watched | None) -> bool:
         return False
     sent, received = one.counts(), other.counts()
     return sent is not None and received is not None and sent[0] == received[1]
-

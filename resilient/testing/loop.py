@@ -87,9 +87,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         # asyncio adds this to the time to see which timers are due. Its own 1 ns is lost in
         # rounding after half a year, and a timer due now would never run.
         self._clock_resolution = RESOLUTION
-        self._jumping.in_flight.own = frozenset(
-            key.fd for key in self._jumping.get_map().values()
-        )
+        self._jumping.in_flight.own = frozenset(key.fd for key in self._jumping.get_map().values())
 
     def time(self) -> float:
         """Return the virtual time, in seconds."""

@@ -45,7 +45,10 @@ def test_it_serves_until_interrupted() -> None:
     plain = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-u", "-c", _PROGRAM, "hh"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=plain,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=plain,
     ) as process:
         try:
             assert process.stdout is not None

@@ -23,9 +23,7 @@ def _asking(emulator: Emulator, http: aiohttp.ClientSession) -> Ask:
     return ask
 
 
-def emulated(
-    scene: Callable[[Emulator, Ask], Awaitable[None]], catalog: Any, **keys: Any
-) -> None:
+def emulated(scene: Callable[[Emulator, Ask], Awaitable[None]], catalog: Any, **keys: Any) -> None:
     """Play a scene against an emulator, in virtual time."""
 
     async def main() -> None:
@@ -164,7 +162,9 @@ def test_a_refresh_token_works_once() -> None:
         assert first["refresh_token"] != second["refresh_token"]
         status, body = await ask("/token", "POST", data=form)
         assert (400, "invalid_grant", "token has already been refreshed") == (
-            status, body["error"], body["error_description"],
+            status,
+            body["error"],
+            body["error_description"],
         )
         assert 1 == emulator.refreshes
         assert 200 == (await ask("/me", **_bearer(second)))[0]
@@ -311,8 +311,13 @@ def test_requests_are_kept_up_to_a_number() -> None:
         assert ["n=2", "n=3"] == [each.query for each in emulator.requests]
         last = emulator.requests[-1]
         assert ("POST", "/vacancies", "vacancies", b"body", "1", 200, "success") == (
-            last.method, last.path, last.endpoint, last.body, last.headers["x-own"],
-            last.status, last.why,
+            last.method,
+            last.path,
+            last.endpoint,
+            last.body,
+            last.headers["x-own"],
+            last.status,
+            last.why,
         )
         emulator.clear()
         assert not emulator.requests
@@ -414,7 +419,9 @@ def test_a_token_endpoint_without_entries_speaks_rfc_6749() -> None:
         "token": {"url": "/token"},
     }
     mine = {
-        "catalog": "mine", "source": {"document": "d", "read": "r"}, "credential": credential,
+        "catalog": "mine",
+        "source": {"document": "d", "read": "r"},
+        "credential": credential,
     }
 
     async def scene(emulator: Emulator, ask: Ask) -> None:

@@ -195,9 +195,7 @@ class Emulator:
             ValueError: The catalog has no such entry.
         """
         header = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
-        self._vendor.script(
-            what, endpoint=endpoint, method=method, left=times, retry_after=header
-        )
+        self._vendor.script(what, endpoint=endpoint, method=method, left=times, retry_after=header)
 
     def issue_tokens(self) -> dict[str, Any]:
         """Return a first pair of tokens, as the token endpoint gives it."""
