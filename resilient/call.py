@@ -7,7 +7,8 @@ held lets go of it.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, assert_never
 
 import aiohttp
@@ -150,7 +151,7 @@ class Call:
     def _total(self) -> float:
         """Return aiohttp's own total; before 3.15 a request's own one cannot be seen."""
         timeout = getattr(self.request, "timeout", None) or self.request.session.timeout
-        return float("inf") if timeout.total is None else float(timeout.total)
+        return float(timeout.total or "inf")  # none, and 0 too: aiohttp sets no limit
 
     def _shown_url(self) -> str:
         return redacted(str(self.request.original_url), self.serving.secret_names)
@@ -172,11 +173,16 @@ class Call:
             await self.signing.take_off()
 
     async def _attempts(self) -> ClientResponse:
+        if self.admission.closed:
+            self._fail(self.ending.refused(Refused("closed", None)), None)
         if self.signs:
             await self._prepare()
         while True:
             signature = await self._ready()
             grant = await self._admit()
+            if self.request.session.closed:
+                grant.cancel()
+                self._fail(self.ending.refused(Refused("closed", None)), self.ending.cause)
             if not await self._sign(signature, grant):
                 continue
             outcome = await self._send(grant)
@@ -192,19 +198,30 @@ class Call:
                 self.serving.warned = True
                 self.report("resilient.config_warning", reason=_IN_THE_CLEAR)
             return
-        try:
-            await self.signing.prepare(self.started)
-        except CannotSign as error:
-            self._fail(self.ending.without_credential(error), error)
+        with self._credential_fails():
+            await self.signing.prepare(self.started, self.deadline)
 
     async def _ready(self) -> Signature | None:
-        try:
+        with self._credential_fails():
             return await self.signing.ready(self.deadline)
+
+    @contextmanager
+    def _credential_fails(self) -> Iterator[None]:
+        """End the call with what it means that its credential cannot be had."""
+        try:
+            yield
         except _NO_CREDENTIAL as error:
             self._fail(self.ending.without_credential(error), error)
         except ResilientError as error:
             # The call that loads or renews it failed, and says itself how.
             self._fail(error, error.__cause__)
+        except (aiohttp.ClientError, OSError) as error:
+            if type(error) is TimeoutError:
+                raise  # aiohttp's own total is spent
+            # Out of a user's own code: aiohttp would run the whole call again on some of these.
+            name = type(error).__name__
+            unavailable = CredentialUnavailable(f"the credential could not be had ({name}).")
+            self._fail(self.ending.without_credential(unavailable), error)
 
     async def _admit(self) -> Grant:
         began, timer = self.clock.now(), None
@@ -348,8 +365,11 @@ class Call:
                 self._discard(answer)
                 await self._renew()
             case Refresh():
+                kept = self._returns() and answer.complete
+                if not kept:
+                    self._discard(answer)  # a wait holds no connection
                 await self._renew()
-                return self._give_up(answer, 0.0)
+                return self._give_up(answer, 0.0) if kept else self._fail(self.ending.last(), None)
             case _ as never:
                 assert_never(never)
         return None
@@ -411,8 +431,10 @@ class Call:
         await self._resend(verdict.delay, announced=verdict.delay)
 
     def _discard(self, answer: reading.Answer) -> None:
-        reading.keep_cookies(self.request, answer.response)
-        reading.free(answer)
+        try:
+            reading.keep_cookies(self.request, answer.response)
+        finally:
+            reading.free(answer)
 
     async def _resend(self, delay: float, *, announced: float) -> None:
         self.resends += 1
@@ -434,12 +456,8 @@ class Call:
 
     async def _renew(self) -> None:
         self.refreshed = True
-        try:
+        with self._credential_fails():
             renewed = await self.signing.renew(self.deadline)
-        except _NO_CREDENTIAL as error:
-            self._fail(self.ending.without_credential(error), error)
-        except ResilientError as error:
-            self._fail(error, error.__cause__)
         if renewed:
             self.report("resilient.reauthenticated", attempt=self.sends)
         reading.ready_again(self.request)

@@ -11,7 +11,7 @@ from resilient import raising
 from resilient.clock import Clock
 from resilient.config.service import Service
 from resilient.credentials import CredentialRefused
-from resilient.errors import NotSent, ResilientError
+from resilient.errors import NotSent, ResilientError, TransportError
 from resilient.model import Failure, NoAnswer, Skipped
 from resilient.reading import Answer, scrubbed
 from resilient.signing import OutOfTime
@@ -104,7 +104,8 @@ class Ending:
         if isinstance(error, CredentialRefused):
             catalog = self.service.catalog.name
             return raising.dead_credential(str(error), error.cause, self._subject(), catalog)
-        return NotSent(
+        kind = TransportError if self.attempts() else NotSent
+        return kind(
             f"{self.service.name}: {error} [{self._subject()}]",
             service=self.service.name,
             attempts=self.attempts(),

@@ -36,8 +36,8 @@ class Hop:
     """
 
     run: object
-    target: URL
-    session: ClientSession
+    target: URL = attrs.field(repr=False)
+    session: ClientSession = attrs.field(repr=False)
     serving: Serving
     was_secure: bool
     call: str

@@ -57,6 +57,7 @@ class _Storm:
     started: float
     written: int = 0
     suppressed: int = 0
+    last: Event | None = None
 
 
 @attrs.define(eq=False)
@@ -73,12 +74,20 @@ class Log:
     def __call__(self, event: Event) -> None:
         """Write the event, unless many like it were written just now."""
         left_out = self._left_out(event)
-        if left_out is None:
-            return
+        if left_out is not None:
+            self._write(event, left_out)
+
+    @staticmethod
+    def _write(event: Event, left_out: int) -> None:
         line = {key: _short(value) for key, value in event.asdict().items()}
         if left_out:
             line["suppressed"] = left_out
-        getattr(logger(), event.level)(line.pop("event"), **line)
+        write, text = getattr(logger(), event.level), line.pop("event")
+        try:
+            write(text, **line)
+        except KeyError:
+            # A structlog that hands the keys to the stdlib: `name` is taken there.
+            write(text, **{"error_name" if k == "name" else k: v for k, v in line.items()})
 
     def _left_out(self, event: Event) -> int | None:
         """Return how many lines like this were left out before it; None leaves it out, too."""
@@ -104,6 +113,7 @@ class Log:
             storm.started, storm.written = now, 0
         if storm.written >= PER_WINDOW:
             storm.suppressed += 1
+            storm.last = event
             return None
         if storm.suppressed:
             left_out, storm.suppressed = storm.suppressed, 0
@@ -113,7 +123,9 @@ class Log:
     def _forget(self, now: float) -> None:
         if len(self._storms) < _KINDS:
             return
-        # Only what has nothing left to say, else a count would be lost.
-        for kind, storm in list(self._storms.items()):
-            if now - storm.started >= WINDOW and not storm.suppressed:
-                del self._storms[kind]
+        # What is over, and if that is not enough the older half: the server chooses the codes.
+        over = [kind for kind, storm in self._storms.items() if now - storm.started >= WINDOW]
+        for kind in over or list(self._storms)[: _KINDS // 2]:
+            storm = self._storms.pop(kind)
+            if storm.suppressed and storm.last is not None:
+                self._write(storm.last, storm.suppressed - 1)

@@ -18,7 +18,7 @@ from resilient.config.service import Config, Mode
 from resilient.core.pacing import Bucket, pace
 from resilient.core.redact import url as redacted
 from resilient.credentials import place
-from resilient.errors import ConfigError, NotSent
+from resilient.errors import ConfigError, TransportError
 from resilient.events import Event, Listener, tell
 from resilient.log import Log
 from resilient.model import Scope
@@ -131,6 +131,8 @@ class Middleware:
                     "this Middleware works in another event loop already: its "
                     "limits hold for one loop, so make one for each"
                 )
+            if self._loop is not None:
+                self._admission.forget_timers()
             self._loop = loop
         if not serving.started:
             serving.started = True
@@ -162,7 +164,7 @@ class Middleware:
             for p in serving.service.policies.values()
             if p.action in ("retry", "back_off")
         }
-        over = sorted(name for name, wait in waits.items() if total is not None and wait > total)
+        over = sorted(name for name, wait in waits.items() if total and wait > total)
         if over:
             tell(
                 Event(
@@ -198,7 +200,7 @@ class Middleware:
             if blocked and blocked.until != float("inf")
             else None,
             reason=blocked.reason if blocked else None,
-            refusals=len(state.refusals),
+            refusals=state.row(now),
             rates=self._admission.memory.rates(state),
         )
 
@@ -247,7 +249,8 @@ def _disarm(request: ClientRequest, hop: hops.Hop) -> None:
         return
     service = hop.serving.service.name
     shown = redacted(str(request.url), hop.serving.secret_names)
-    raise NotSent(
+    # The hop before was sent, so this is no NotSent: that would say that a repetition is safe.
+    raise TransportError(
         f"{service}: the API redirects to another origin, and the body may carry the "
         f"credential: not sent there. [{request.method} {shown}]",
         service=service,

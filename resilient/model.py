@@ -50,7 +50,7 @@ class Found:
 
     entry: Entry
     code: str | None = None
-    message: str = ""
+    message: str = attrs.field(default="", repr=False)
     mapped: bool = True
 
 

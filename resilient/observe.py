@@ -37,7 +37,11 @@ async def observe(call: "Call") -> "ClientResponse":
         grant.unsent()
         raise
     grant.disconnected()
-    answer = await reading.read(response, call.serving.service.catalog)
+    try:
+        answer = await reading.read(response, call.serving.service.catalog)
+    except BaseException:
+        call.judge(reading.Answer(response), grant)
+        raise
     failure_found, changes = call.judge(answer, grant)
     if failure_found is not None:
         verdict = call.verdict(failure_found, changes)

@@ -34,7 +34,9 @@ BY_ACTION: dict[Action, type[ApiError]] = {
 }
 """What is raised in the end, by the action that decided."""
 
-_SECRET_HEADERS = frozenset({"set-cookie", "authorization", "www-authenticate", "cookie"})
+_SECRET_HEADERS = frozenset(
+    {"location", "set-cookie", "authorization", "www-authenticate", "cookie"}
+)
 _SKIPPED: dict[Skipped, str] = {
     "not_idempotent": "It was not sent again: the server may have processed it.",
     "body_not_replayable": "It was not sent again: its body can be read only once.",
@@ -120,8 +122,13 @@ def transport_error(
     return error.about(failure.sent)
 
 
-def not_sent(refusal: Refused, subject: Subject, retry_at: datetime | None) -> NotSent:
-    """Return the exception for a call that was not admitted."""
+def not_sent(
+    refusal: Refused, subject: Subject, retry_at: datetime | None
+) -> NotSent | TransportError:
+    """Return the exception for a call that was not admitted.
+
+    Of a call that was redirected a hop has been sent: that is no `NotSent`.
+    """
     kinds: dict[str, type[NotSent]] = {
         "blocked": ScopeBlocked,
         "queue": QueueFull,
@@ -136,9 +143,10 @@ def not_sent(refusal: Refused, subject: Subject, retry_at: datetime | None) -> N
     until = f" until {retry_at:%Y-%m-%d %H:%M:%S} UTC" if retry_at else ""
     by_hand = " until somebody releases it" if refusal.why == "blocked" and not retry_at else ""
     text = f"{subject.service} {words[refusal.why]}{until}{by_hand}. [{subject}]"
-    return kinds.get(refusal.why, NotSent)(
-        text, service=subject.service, attempts=subject.attempts, retry_at=retry_at
-    )
+    kind: type[NotSent | TransportError] = kinds.get(refusal.why, NotSent)
+    if subject.attempts:
+        kind = TransportTimeout if refusal.why == "deadline" else TransportError
+    return kind(text, service=subject.service, attempts=subject.attempts, retry_at=retry_at)
 
 
 def dead_credential(

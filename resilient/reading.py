@@ -80,13 +80,16 @@ def scrubbed(error: BaseException, url: str) -> BaseException:
     return error
 
 
+def _is_empty(response: ClientResponse) -> bool:
+    none = response.method == hdrs.METH_HEAD or response.status in _BODILESS
+    return none or response.headers.get(hdrs.CONTENT_LENGTH) == "0"
+
+
 def wants_body(response: ClientResponse, catalog: Catalog) -> bool:
     """Tell whether the body can say anything that the status does not."""
     status = response.status
     # 101 is another protocol from here on, and of a redirect only the status counts.
-    if response.method == hdrs.METH_HEAD or status < 200 or status in _BODILESS:  # noqa: PLR2004
-        return False
-    if response.headers.get(hdrs.CONTENT_LENGTH) == "0":
+    if status < 200 or _is_empty(response):  # noqa: PLR2004
         return False
     kind = response.content_type
     if kind == "text/event-stream":
@@ -105,7 +108,7 @@ async def read(response: ClientResponse, catalog: Catalog, longest: float = LONG
         asyncio.CancelledError: The caller gave up; the response is closed.
     """
     if not wants_body(response, catalog):
-        return Answer(response)
+        return Answer(response, complete=_is_empty(response))
     body = bytearray()
     complete = False
     limit = asyncio.timeout(longest)

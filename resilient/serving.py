@@ -1,5 +1,6 @@
 """Which service a request is for, and whose credential signs it."""
 
+import asyncio
 import hashlib
 import secrets
 import socket
@@ -52,7 +53,10 @@ class Serving:
     secret_names: frozenset[str] = attrs.field(init=False)
     started: bool = False
     warned: bool = False
-    _keyrings: dict[str, Keyring] = attrs.field(factory=dict, init=False, repr=False)
+    _making: "dict[str, asyncio.Task[Credential]]" = attrs.field(
+        factory=dict, init=False, repr=False
+    )
+    _keyrings: dict[str | int, Keyring] = attrs.field(factory=dict, init=False, repr=False)
     _salt: bytes = attrs.field(factory=lambda: secrets.token_bytes(16), init=False, repr=False)
     _egress: str = attrs.field(init=False)
 
@@ -90,17 +94,20 @@ class Serving:
         """Return the credential's name, and whether it is ours to put on the request."""
         own = self._callers(request)
         if own is not None:
-            if (known := self._holding(own)) is not None:
-                return known, False
+            if self.source is not None and self._is_ours(own):
+                return self._name(request, options), False
             digest = hashlib.blake2s(own.encode(), key=self._salt, digest_size=6).hexdigest()
             return f"signed-{digest}", False
         if self.source is None:
             return options.credential or UNSIGNED, False
+        return self._name(request, options), True
+
+    def _name(self, request: ClientRequest, options: Options) -> str:
         if options.credential is not None:
-            return self._known(options.credential), True
+            return self._known(options.credential)
         if self.service.credential_from == "host":
-            return self._known(request.url.host or ""), True
-        return self._only(), True
+            return self._known(request.url.host or "")
+        return self._only()
 
     def _callers(self, request: ClientRequest) -> str | None:
         """Return what the caller signs with himself, or None: nothing, or less than is needed."""
@@ -110,12 +117,10 @@ class Serving:
         whole = self.source is None or len(found) == len(self.rule.fields)
         return next(iter(found.values())) if whole else None
 
-    def _holding(self, value: str) -> str | None:
-        """Return whose value it is: a redirect may give our own back to us, in its Location."""
-        for name, ring in self._keyrings.items():
-            if ring.current is not None and value in ring.current.values.values():
-                return name
-        return None
+    def _is_ours(self, value: str) -> bool:
+        """Tell whether we gave it: a redirect may give our own back to us, in its Location."""
+        rings = (ring.current for ring in self._keyrings.values())
+        return any(value in current.values.values() for current in rings if current)
 
     def _known(self, name: str) -> str:
         if isinstance(self.source, Mapping) and name not in self.source:
@@ -142,21 +147,35 @@ class Serving:
 
     async def keyring(self, name: str, now: float) -> Keyring:
         """Return what holds a credential; it is made on first use."""
-        keyring = self._keyrings.get(name)
+        held = self.source.get(name) if isinstance(self.source, Mapping) else self.source
+        made = not isinstance(held, Credential)
+        # One credential under several names is renewed once: its refresh token is good once.
+        key = name if made else id(held)
+        keyring = self._keyrings.get(key)
         if keyring is None:
             self._forget(now)
-            credential = as_credential(await self._credential(name))
+            credential = held if isinstance(held, Credential) else await self._made(name)
             # Another call may have made it while this one waited.
-            keyring = self._keyrings.setdefault(name, Keyring(credential))
+            keyring = self._keyrings.setdefault(key, Keyring(credential))
         keyring.last_used = now
         return keyring
 
-    async def _credential(self, name: str) -> Any:
-        if isinstance(self.source, Mapping):
-            return self.source[name]
-        if callable(self.source):
-            return await self.source(name)
-        return self.source
+    async def _made(self, name: str) -> Credential:
+        """Return a credential that is made on demand: once for all who wait for it."""
+        task = self._making.get(name)
+        if task is None:
+            task = self._making[name] = asyncio.ensure_future(self._make(name))
+            task.add_done_callback(lambda done: self._is_made(name, done))
+        await asyncio.wait((task,))
+        return task.result()
+
+    async def _make(self, name: str) -> Credential:
+        return as_credential(await self.source(name))
+
+    def _is_made(self, name: str, task: "asyncio.Task[Credential]") -> None:
+        self._making.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # heard, also where nobody waits any more
 
     def _forget(self, now: float) -> None:
         if len(self._keyrings) < _MANY:
@@ -171,7 +190,9 @@ class Serving:
 
     async def aclose(self) -> None:
         """Stop what is under way."""
-        for keyring in self._keyrings.values():
+        for task in list(self._making.values()):
+            task.cancel()
+        for keyring in list(self._keyrings.values()):
             await keyring.aclose()
 
 
@@ -220,6 +241,8 @@ class Directory:
         Raises:
             ConfigError: A credential belongs to no service, or has nowhere to go.
         """
+        if not isinstance(credentials, Mapping):
+            raise ConfigError("credentials are a mapping from a service's name to what signs it")
         known = {service.name for service in config.services}
         for name in credentials:
             if name not in known:

@@ -46,13 +46,14 @@ async def session(
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
     kwargs = {"timeout": timeout, **kwargs}
     kwargs["middlewares"] = (middleware, *kwargs.get("middlewares", ()))
-    try:
-        async with aiohttp.ClientSession(**kwargs) as http:
-            _wrapped.add(http)
+    async with aiohttp.ClientSession(**kwargs) as http:
+        _wrapped.add(http)
+        try:
             yield http
-    finally:
-        if own:
-            await middleware.aclose()
+        finally:
+            # Before the connections: a renewal that is under way has to be stored.
+            if own:
+                await middleware.aclose()
 
 
 def wrap(

@@ -47,13 +47,15 @@ class Signing:
         """Whether there is something to renew."""
         return self.keyring is not None and self.keyring.credential.refreshable
 
-    async def prepare(self, now: float) -> None:
+    async def prepare(self, now: float, deadline: float) -> None:
         """Look for the credential, and decide where it goes.
 
         Raises:
             CannotSign: It has no place in this request.
+            CredentialRefused: There is none of this name.
+            CredentialUnavailable: It could not be made now, or not in time.
         """
-        self.keyring = await self.serving.keyring(self.name, now)
+        self.keyring = await self._within(deadline, lambda _: self.serving.keyring(self.name, now))
         if self.serving.rule is not None:
             self.plan = await place.plan(self.request, self.serving.rule)
 

@@ -42,6 +42,9 @@ def load(source: str | FilePath | Mapping[str, Any]) -> Config:
     """
     if isinstance(source, Mapping):
         return _loaded(from_dict(source), FilePath())
+    if not isinstance(source, str | FilePath):
+        kind = type(source).__name__
+        raise ConfigError(f"a configuration is a file's path or a mapping, not {kind}")
     path = FilePath(source)
     return _loaded(read(read_file(path), str(path)), path.parent)
 

@@ -212,6 +212,9 @@ def _class(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
     def structure(value: Any) -> Any:
         if shorthand is not None and isinstance(value, str):
             value = {shorthand: value}
+        if kind is schema.SecretKeys and isinstance(value, str):
+            # It may be the credential itself, so it is not shown.
+            raise ValueError("expected {env: NAME} or {file: PATH}, not the credential itself")
         if not isinstance(value, Mapping):
             raise Mismatch(value, "a mapping")
         # An empty value is the same as no key, where there is a default.

@@ -224,9 +224,12 @@ def _text_keys(document: Document, data: Any, path: Path, faults: list[Fault]) -
         return Misplaced()
     if not isinstance(data, Mapping):
         return [_text_keys(document, each, (*path, i), faults) for i, each in enumerate(data)]
-    found: dict[Any, Any] = {}
+    found: dict[str, Any] = {}
     for key, value in data.items():
         name = str(key) if type(key) is int else key
+        if not isinstance(name, str):
+            faults.append(Fault(document.place(path), f"the key {key!r}: keys are text"))
+            continue
         if name in found:
             faults.append(Fault(document.place((*path, name)), f"the key {name!r} stands twice"))
         found[name] = _text_keys(document, value, (*path, name), faults)

@@ -21,6 +21,9 @@ from resilient.credentials.protocol import (
 )
 from resilient.credentials.secret import checked
 
+PATIENCE = 5.0
+"""Seconds that a renewal may take to finish when everything is closed."""
+
 _REMEMBERED = 8
 
 
@@ -94,8 +97,12 @@ class Keyring:
             await self._join(self._running or self._start(self._renew(calls), calls), calls)
 
     async def aclose(self) -> None:
-        """Cancel what is under way; whoever waits for it raises."""
+        """Let what is under way finish, for a while: else a new pair might be lost; then cancel.
+
+        Whoever waits for it then raises.
+        """
         if self._task is not None and not self._task.done():
+            await asyncio.wait((self._task,), timeout=PATIENCE)
             self._task.cancel()
             await asyncio.wait((self._task,))
 

@@ -53,6 +53,8 @@ class Admission:
             raise Refused("closed", None)
         arrival = next(self._arrivals) + (_URGENT if lane.urgent else 0)
         now = self.now()
+        if now >= deadline:
+            raise Refused("deadline", None)
         wait = None
         if not lane.live:
             wait = self._held(lane, arrival, cost, now)
@@ -278,6 +280,8 @@ class Admission:
         Raises:
             Refused: It was closed meanwhile.
         """
+        if self.closed:
+            raise Refused("closed", None)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(seconds, _end, future)
@@ -297,6 +301,21 @@ class Admission:
                 self.serve([gate])
         return changes
 
+    def forget_timers(self) -> None:
+        """Let go of the timers of a loop that has ended, and of who waited in it."""
+        self._delays.clear()
+        for lane in self.memory.lanes.values():
+            for waiter in list(lane.waiters):
+                lane.leave(waiter)
+            lane.waiters.clear()
+            lane.unfile()
+        for gate in self._gates():
+            gate.timer = None
+
+    def _gates(self) -> list[Gate]:
+        pools = [gate for each in self.memory.pools.values() for gate in each.values()]
+        return [*self.memory.scopes.values(), *self.memory.limits.values(), *pools]
+
     def close(self) -> None:
         """Refuse everybody who waits, and whoever comes."""
         self.closed = True
@@ -307,9 +326,7 @@ class Admission:
             for waiter in list(lane.waiters):
                 self._refuse(lane, waiter, Refused("closed", None))
             lane.unfile()
-        gates = [*self.memory.scopes.values(), *self.memory.limits.values()]
-        pools = [gate for each in self.memory.pools.values() for gate in each.values()]
-        for gate in (*gates, *pools):
+        for gate in self._gates():
             if gate.timer is not None:
                 gate.timer.cancel()
                 gate.timer = None

@@ -232,6 +232,11 @@ class ScopeState:
         self.refusals.clear()
         return was_shut
 
+    def row(self, now: float) -> int:
+        """Return how many refusals in a row still count."""
+        self._forget(now)
+        return len(self.refusals)
+
     def idle(self, now: float) -> bool:
         """Tell whether nothing would be lost with it."""
         self._forget(now)

@@ -191,7 +191,7 @@ def test_a_slip_hides_nothing(faults: Faults) -> None:
         ("attempt_timeout: 0", "found 0, expected a time above 0"),
         ("max_queue: -1", "found -1, expected 0 or more"),
         ("credential: {}", "expected either 'env' or 'file'"),
-        ("credential: sesame", "found 'sesame', expected a mapping"),
+        ("credential: sesame", "expected {env: NAME} or {file: PATH}"),
         ("credential_from: url", "found 'url', expected 'host'"),
         ("endpoints: {vacancies: {}}", "the key 'idempotent' is missing"),
         ("endpoints: {vacancies: true}", "found 'true', expected a mapping"),

@@ -94,3 +94,26 @@ async def test_an_unencrypted_host_is_warned_of_once(server: Server) -> None:
                 assert isinstance(response, aiohttp.ClientResponse)
     assert 1 == sum(event.name == "resilient.config_warning" for event in events)
     assert ["Authorization" not in hit.headers for hit in server.hits] == [True] * 3
+
+
+@pytest.mark.parametrize("wrong", [None, [], 5])
+def test_what_is_no_configuration(wrong: object) -> None:
+    """What is neither a file nor a mapping is a ConfigError that says so."""
+    with pytest.raises(resilient.ConfigError, match="a file's path or a mapping"):
+        resilient.load(wrong)  # type: ignore[arg-type]
+
+
+def test_a_key_in_the_wrong_place_is_not_shown() -> None:
+    """Who writes the key itself under `credential` reads what belongs there, and no key."""
+    config = {"services": {"jobs": {"catalog": "hh", "credential": "SUPERSECRET"}}}
+    with pytest.raises(resilient.ConfigError, match="env: NAME") as told:
+        resilient.load(config)
+    assert "SUPERSECRET" not in repr(told.value)
+
+
+def test_credentials_are_by_service() -> None:
+    """A bare key for `credentials` is no mapping, and is not shown either."""
+    config = {"services": {"jobs": {"catalog": "hh"}}}
+    with pytest.raises(resilient.ConfigError, match="a mapping") as told:
+        resilient.Middleware(config, credentials="SUPERSECRET")  # type: ignore[arg-type]
+    assert "SUPERSECRET" not in str(told.value)
