@@ -271,8 +271,8 @@ def _answers(exchange: Exchange, service: Service) -> Iterator[Entry]:
         entry = find_code(code, catalog, exchange)
         if entry is not None and entry.policy == "none":
             yield entry
-    if not codes:
-        yield from _bare_answer(exchange, catalog)
+    # A status that the user says is an answer is one with any code.
+    yield from (each for each in _bare_answer(exchange, catalog) if each.own or not codes)
 
 
 def _bare_answer(exchange: Exchange, catalog: Catalog) -> Iterator[Entry]:

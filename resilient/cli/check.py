@@ -127,7 +127,7 @@ def _show_limits(rows: Iterable[Row]) -> None:
         "limit",
         "per",
         "endpoint",
-        "documented",
+        "allowed",
         "burst",
         "steady rate",
         "first 10",
