@@ -10,7 +10,11 @@ from typer.testing import CliRunner
 
 from resilient.cli.emulate import command
 
-_PROGRAM = "import typer; from resilient.cli.emulate import command; typer.run(command)"
+# Where the tests run in the background of a shell, SIGINT is ignored from the start.
+_PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "import typer; from resilient.cli.emulate import command; typer.run(command)"
+)
 
 
 @pytest.mark.parametrize(
