@@ -14,7 +14,7 @@ from yarl import URL
 from resilient.catalog import CredentialRule, Endpoint
 from resilient.config.service import Config, Service
 from resilient.core.endpoints import Endpoints, match_endpoint, match_host
-from resilient.credentials import ApiKey, Credential, Keyring, as_credential
+from resilient.credentials import ApiKey, CannotSign, Credential, Keyring, as_credential
 from resilient.credentials.place import carried
 from resilient.errors import ConfigError
 from resilient.options import Options
@@ -167,6 +167,8 @@ class Serving:
             task = self._making[name] = asyncio.ensure_future(self._make(name))
             task.add_done_callback(lambda done: self._is_made(name, done))
         await asyncio.wait((task,))
+        if task.cancelled():
+            raise CannotSign("The client was closed while its credential was being made.")
         return task.result()
 
     async def _make(self, name: str) -> Credential:
