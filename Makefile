@@ -12,7 +12,7 @@ ARGS ?=
 COVER := --cov --cov-report=term-missing:skip-covered --cov-fail-under=97
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test check lint types clean
+.PHONY: help setup drill test soak check lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ drill: $(STAMP) ## show the main job on every shipped catalog (ARGS=my.yaml: on 
 
 test: $(STAMP) ## run all tests (ARGS='-k words -x' goes to pytest)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+soak: $(STAMP) ## test the promises at full size, and print their figures (minutes)
+	@$(BIN)/python -m pytest tests/promises --soak -n auto --maxprocesses 4 --dist load $(ARGS)
 
 check: lint types ## lint, format, types, then all tests with coverage: what CI runs
 	@$(MAKE) --no-print-directory test ARGS="$(COVER) $(ARGS)"
