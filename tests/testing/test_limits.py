@@ -80,6 +80,13 @@ def test_measuring_refuses_nothing() -> None:
     assert (5, 0, False) == (tally.most, tally.refused, tally.holds)
 
 
+def test_a_call_with_room_does_not_wait() -> None:
+    """Below the limit the wait is none."""
+    limits = Limits([_limit(1, 60)])
+    (tally,) = limits.arrive(Asked(method="GET", path="/"))
+    assert 0.0 == tally.wait(0.0)
+
+
 def test_all_limits_or_none_are_charged() -> None:
     """A call that one limit refuses does not count towards another."""
     limits = Limits([_limit(5, 60), _limit(1, 60, name="one", endpoint="one")])

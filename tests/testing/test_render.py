@@ -10,6 +10,8 @@ from resilient.core.classify import classify
 from resilient.core.endpoints import Endpoints, match_endpoint
 from resilient.model import Exchange, Failure
 from resilient.testing import Emulator, NotRenderable, Rendering, entry_key, renderings, run
+from resilient.testing.emulator import render
+from resilient.testing.emulator.places import example_paths
 
 CATALOGS = resources.names("catalogs")
 ENTRIES = [(name, entry) for name in CATALOGS for entry in one_service(name).catalog.entries]
@@ -86,6 +88,7 @@ BUILT = [
     {"format": "json", "code": "errors[].code", "message": "errors[].text"},
     {"format": "json", "when": "failed", "code": "problem.codes[]", "message": "problem.text"},
     {"format": "json", "code": "[].code"},
+    {"format": "json", "code": "error", "message": "error.text"},
     {"format": "json", "code": ["error.type", "error.value"], "message": "error"},
     {"format": "xml", "code": "errors[].code", "message": "errors[].text"},
     {"format": "xml", "when": "error", "code": "error.code", "message": "error.text"},
@@ -126,3 +129,51 @@ def test_users_policies_are_no_obstacle() -> None:
     entry = attrs.evolve(catalog.entries[0], policy="patiently")
     changed = attrs.evolve(catalog, errors={"7": (entry,)})
     assert entry == renderings(changed, entry)[0].entry
+
+
+def test_an_entry_is_said_where_it_can_occur() -> None:
+    """An endpoint that takes any rest of a path has an example, and a status of its own."""
+    catalog = _catalog(
+        endpoints={"/other": "other", "POST /files/**": "files"},
+        envelopes=[{"format": "json", "status": 402, "code": "code"}],
+        errors={"7": {"policy": "retry", "endpoint": "files"}},
+    )
+    (said,) = renderings(catalog, catalog.entries[0])
+    assert ("POST", "/files", 402) == (said.method, said.path, said.answer.status)
+    rest = catalog.endpoints[1]
+    assert ["/files", "/files/example"] == list(example_paths(rest, None))
+
+
+def test_an_entry_of_an_endpoint_that_is_shadowed_cannot_be_said() -> None:
+    """Where another template takes all its requests, an entry has no place."""
+    catalog = _catalog(
+        endpoints={"/a/{x}": "one", "/a/{y}": "two"},
+        envelopes=[{"format": "json", "code": "code"}],
+        errors={"7": {"policy": "retry", "endpoint": "two"}},
+    )
+    with pytest.raises(NotRenderable, match="no response is recognised"):
+        renderings(catalog, catalog.entries[0])
+
+
+def test_a_status_that_is_bound_elsewhere_is_said_bare() -> None:
+    """Asked for by a script where no entry of it occurs, a status comes without a body's words."""
+    catalog = _catalog(
+        endpoints={"/a": "a"}, statuses={"409": {"policy": "retry", "name": "odd", "endpoint": "a"}}
+    )
+
+    async def main() -> tuple[int, str]:
+        async with Emulator(catalog) as emulator, aiohttp.ClientSession() as http:
+            emulator.script(409)
+            async with http.get(f"{emulator.url}/elsewhere") as response:
+                return response.status, await response.text()
+
+    assert (409, "409 odd") == run(main())
+
+
+def test_what_is_kept_of_renderings_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Endpoints whose names come from URLs do not fill the memory."""
+    monkeypatch.setattr(render, "_MOST_KEPT", 2)
+    renderer = render.Renderer(one_service("unisender").catalog)
+    for number in range(5):
+        assert renderer.answers(renderer.catalog.entries[0], "GET", f"method{number}")
+    assert 2 >= len(renderer._kept)

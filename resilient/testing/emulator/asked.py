@@ -24,6 +24,7 @@ class Asked:
         peer: The client's address.
         endpoint: The catalog's name for the request, or None.
         time: When it came, on the emulator's clock.
+        wall: When it came, in seconds since the epoch.
         rule: Where the catalog wants the credential.
     """
 
@@ -35,6 +36,7 @@ class Asked:
     peer: str = ""
     endpoint: str | None = None
     time: float = 0.0
+    wall: float = 0.0
     rule: CredentialRule | None = attrs.field(default=None, repr=False)
 
     @cached_property

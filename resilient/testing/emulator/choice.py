@@ -8,11 +8,11 @@ import attrs
 from resilient.catalog import Catalog, Entry, Format, ScopeKind
 from resilient.config.build import GENERIC, shipped_policies
 from resilient.config.build_catalog import shipped
-from resilient.config.structure import did_you_mean
+from resilient.config.spelling import did_you_mean
 from resilient.core.envelope import read
 from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.document import written
-from resilient.testing.emulator.render import Answer, NotRenderable, Renderer, bare, entry_key
+from resilient.testing.emulator.render import Answer, Renderer, bare, entry_key
 
 _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 401, 403, 429
 _WITH_BODY = (200, 201, 202, 203)
@@ -131,13 +131,14 @@ class Choice:
         return self._by_action.get(action, [])
 
     def _neutral(self, form: Format) -> Answer:
-        for document in _NEUTRAL:
-            body = written(document, form)
-            if not read(self._catalog.envelopes, status=200, body=body).matched:
-                return Answer(status=200, form=form, body=body, why="success")
-        raise NotRenderable(
-            f"catalog {self._catalog.name}: its envelopes take every {form} body for an error"
+        bodies = (written(document, form) for document in _NEUTRAL)
+        # The last is empty, and an empty document is an error to no envelope.
+        body = next(
+            each
+            for each in bodies
+            if not read(self._catalog.envelopes, status=200, body=each).matched
         )
+        return Answer(status=200, form=form, body=body, why="success")
 
     def _generic(self, status: int) -> Answer:
         return bare(status, shipped(GENERIC).statuses[status][0])

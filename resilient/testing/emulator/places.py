@@ -53,6 +53,11 @@ def example_paths(endpoint: Endpoint, name: str | None) -> Iterator[str]:
     yield path
 
 
+def may_be_called(endpoint: Endpoint, name: str) -> bool:
+    """Tell whether some request makes an endpoint be called `name`."""
+    return _bound(endpoint.name, name) is not None
+
+
 def _bound(pattern: str, name: str) -> dict[str, str] | None:
     """Return what the holes of an endpoint's name must hold for it to be `name`."""
     parts, seen = _HOLE.split(pattern), set[str]()

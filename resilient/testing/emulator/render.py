@@ -11,10 +11,14 @@ from resilient.config.build_catalog import shipped
 from resilient.core.classify import classify
 from resilient.core.endpoints import Endpoints
 from resilient.model import Exchange
+from resilient.testing.emulator.conditions import Latency
 from resilient.testing.emulator.document import CONTENT_TYPES, Words, error_body, page
+from resilient.testing.emulator.faults import Fault
 from resilient.testing.emulator.places import Place, places
 
-_BODYLESS = (204, 205, 304)
+BODYLESS = (204, 205, 304)
+"""Statuses whose answers have no body."""
+
 _EXAMPLE = "example"
 _TYPICAL = {"reauth": 401, "back_off": 429, "block_warning": 403, "retry": 500}
 _MOST_KEPT = 4096
@@ -34,6 +38,8 @@ class Answer:
         envelope: The name of the envelope; None for a body of no envelope.
         why: What made the emulator answer so.
         retry_after: The header's value, or None.
+        latency: Seconds before it is sent; None: as always.
+        fault: What happens to it on the wire, or None.
     """
 
     status: int
@@ -43,6 +49,8 @@ class Answer:
     envelope: str | None = None
     why: str = ""
     retry_after: str | None = None
+    latency: Latency | None = None
+    fault: Fault | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -138,7 +146,7 @@ class Renderer:
 
 def bare(status: int, entry: Entry | None = None) -> Answer:
     """Return an answer that says its status and no more."""
-    if status in _BODYLESS:
+    if status in BODYLESS:
         return Answer(status=status, form="text", body=b"", entry=entry)
     name = entry.name if entry else "Error"
     return Answer(status=status, form="text", body=f"{status} {name}".encode(), entry=entry)
@@ -201,7 +209,7 @@ def _in_envelope(envelope: Envelope, entry: Entry) -> Answer:
     return Answer(
         status=status,
         form=envelope.format,
-        body=b"" if status in _BODYLESS else error_body(envelope, words),
+        body=b"" if status in BODYLESS else error_body(envelope, words),
         entry=entry,
         envelope=envelope.name or None,
     )
@@ -212,7 +220,7 @@ def _status(envelope: Envelope, entry: Entry) -> int:
     if entry.status is not None:
         return entry.status
     documented = entry.http_status
-    if documented and documented not in _BODYLESS and envelope.comes_with(documented):
+    if documented and documented not in BODYLESS and envelope.comes_with(documented):
         return documented
     first = envelope.statuses[0]
     if not first.endswith("xx"):

@@ -3,53 +3,31 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-import attrs
-from aiohttp import web
-
-from resilient.catalog import Catalog, Entry
+from resilient.catalog import Catalog
 from resilient.clock import Clock
 from resilient.config.build_catalog import load_catalog
-from resilient.core.endpoints import Endpoints, match_endpoint
-from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.bans import LENGTH, Banned
+from resilient.testing.emulator.conditions import Conditions, Latency, Shares
+from resilient.testing.emulator.exchange import Exchanges
+from resilient.testing.emulator.faults import Fault
 from resilient.testing.emulator.limits import Tally
-from resilient.testing.emulator.render import Answer
-from resilient.testing.emulator.tokens import LIFETIME
+from resilient.testing.emulator.received import Log, Received
+from resilient.testing.emulator.retry_after import Form, RetryAfter, form_of
+from resilient.testing.emulator.scripts import Script, What
+from resilient.testing.emulator.tokens import LIFETIME, Rotation
 from resilient.testing.emulator.vendor import Rules, Vendor
+from resilient.testing.emulator.wire import Wires
 
 KEPT = 10_000
 """How many requests are kept unless told."""
 
+KEPT_BYTES = 64 * 1024
+"""How many bytes of each request are kept unless told."""
 
-@attrs.frozen(kw_only=True)
-class Received:
-    """One request, and what it was answered.
-
-    Attributes:
-        path: Percent-encoded as sent, without the query.
-        query: Percent-encoded as sent.
-        time: When it came, on the loop's clock.
-        endpoint: The catalog's name for it, or None.
-        presented: The values of the credential, by the field's name.
-        status: Of the answer.
-        entry: What the answer said, None for a success.
-        why: `success`, `limit`, `ban`, `script`, `expired`, `token`, `login`, `spent`, `emulate`.
-    """
-
-    method: str
-    path: str
-    query: str = attrs.field(repr=False)
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-    time: float
-    endpoint: str | None
-    presented: Mapping[str, str] = attrs.field(repr=False)
-    status: int
-    entry: Entry | None
-    why: str
+_NO_FAULTS: Shares = MappingProxyType({})
 
 
 class Emulator:
@@ -64,17 +42,23 @@ class Emulator:
         catalog: A shipped one by name, a path, a mapping of the same shape, or a catalog.
         limits: Whether calls over a documented limit are refused; they are measured anyway.
         count_refused: Whether a refused call counts towards the limit.
-        retry_after: Whether a refusal says in Retry-After when there will be room.
+        retry_after: Whether a refusal says in Retry-After when there will be room, and in which
+            form; True: in seconds.
         ban_length: Seconds that a ban lasts.
         token_lifetime: Seconds that an access token or a session lives.
+        rotation: What becomes of a refresh token that was exchanged: `none`, `single_use` or
+            `family`.
+        latency: Seconds before each reply, or the ends of a range that they are drawn from.
+        faults: The share of all requests that meets each fault, by the fault or its name; what
+            a script says goes first.
+        seed: Of what is drawn.
         host: An address of this machine.
         port: 0 for a free one.
         keep: How many requests `requests` holds; `total` counts on.
+        keep_bytes: How many bytes of each request `Received.raw` holds.
         now: The clock; None for the loop's, which may be virtual.
-
-    Attributes:
-        requests: The latest requests, oldest first.
-        total: How many requests came.
+        wall: The wall clock, for Date and Retry-After: seconds since the epoch; None for one
+            that runs with `now`, and is right when the emulator starts.
     """
 
     def __init__(
@@ -83,29 +67,41 @@ class Emulator:
         *,
         limits: bool = True,
         count_refused: bool = False,
-        retry_after: bool = False,
+        retry_after: bool | Form = False,
         ban_length: float = LENGTH,
         token_lifetime: float = LIFETIME,
+        rotation: Rotation = "single_use",
+        latency: Latency = 0.0,
+        faults: Shares = _NO_FAULTS,
+        seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
         keep: int = KEPT,
+        keep_bytes: int = KEPT_BYTES,
         now: Callable[[], float] | None = None,
+        wall: Callable[[], float] | None = None,
     ) -> None:
         self.catalog = catalog if isinstance(catalog, Catalog) else load_catalog(catalog)
-        self.requests: deque[Received] = deque(maxlen=keep)
-        self.total = 0
         rules = Rules(
             limits=limits,
             count_refused=count_refused,
-            retry_after=retry_after,
+            retry_after=_form(retry_after),
             ban_length=ban_length,
             token_lifetime=token_lifetime,
+            rotation=rotation,
         )
         self._vendor = Vendor(self.catalog, rules)
-        self._endpoints = Endpoints(self.catalog.endpoints)
+        self._log = Log(keep)
         self._host, self._port = host, port
-        self._now = now or Clock.now
-        self._runner: web.ServerRunner | None = None
+        self._now, self._epoch = now or Clock.now, 0.0
+        exchanges = Exchanges(
+            vendor=self._vendor,
+            conditions=Conditions(latency=latency, faults=faults, seed=seed),
+            log=self._log,
+            now=self._now,
+            wall=wall or (lambda: self._epoch + self._now()),
+        )
+        self._wires = Wires(exchanges.answer, exchanges.unanswered, most=keep_bytes)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -121,22 +117,12 @@ class Emulator:
 
     async def start(self) -> None:
         """Listen."""
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._port, self._runner = runner.addresses[0][1], runner
+        self._port = await self._wires.start(self._host, self._port)
+        self._epoch = self._epoch or Clock().wall() - self._now()
 
     async def stop(self) -> None:
-        """Close every connection and the port."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
-            # The sockets close in the loop's next rounds: leave none behind.
-            await Clock.sleep(0)
+        """Close every connection and the port; what was stalled ends."""
+        await self._wires.stop()
 
     @property
     def port(self) -> int:
@@ -155,6 +141,21 @@ class Emulator:
         return self.url.removeprefix("http://")
 
     @property
+    def requests(self) -> deque[Received]:
+        """The latest requests, oldest first."""
+        return self._log.requests
+
+    @property
+    def total(self) -> int:
+        """How many requests came, broken off or not."""
+        return self._log.total
+
+    @property
+    def sends(self) -> int:
+        """How many heads of requests arrived on the wire, whatever became of them."""
+        return self._wires.heads
+
+    @property
     def tallies(self) -> tuple[Tally, ...]:
         """What each limit saw of each scope: the most in any window, and refusals."""
         return self._vendor.limits.tallies
@@ -169,36 +170,59 @@ class Emulator:
         """How many refresh tokens were exchanged."""
         return self._vendor.tokens.exchanged
 
+    @property
+    def families_revoked(self) -> int:
+        """How many logins were undone because a spent refresh token came again."""
+        return self._vendor.tokens.families_revoked
+
     def lift_bans(self) -> None:
         """End all bans, as a vendor's support would."""
         self._vendor.bans.lift()
 
     def script(
         self,
-        what: Entry | str | int,
+        what: What,
         *,
         endpoint: str | None = None,
         method: str | None = None,
-        times: int = 1,
-        retry_after: float | str | None = None,
-    ) -> None:
-        """Answer the next matching requests with an error; scripts are used in order.
+        times: int | None = 1,
+        after: int = 0,
+        retry_after: float | str | RetryAfter | None = None,
+        latency: Latency | None = None,
+        fault: Fault | str | None = None,
+    ) -> Script:
+        """Say what the next matching requests meet; scripts are used in order.
 
         Args:
-            what: An entry, its key, a reported code, a name, or an HTTP status.
+            what: An entry, its key, a reported code, a name, or an HTTP status, 200 for a
+                success; None leaves the answer as it would have been.
             endpoint: Only requests of this endpoint.
             method: Only requests with this method.
-            times: How many requests.
-            retry_after: Seconds, or the header's text.
+            times: How many requests; None: all, until `Script.end`.
+            after: How many matching requests pass before.
+            retry_after: Seconds, the header's text, or `RetryAfter(seconds, form)`.
+            latency: Seconds before the reply, or a range; None: as for every reply.
+            fault: What goes wrong on the wire: a fault, or its name.
+
+        Returns:
+            The script: its `then` says what follows.
 
         Raises:
-            ValueError: The catalog has no such entry.
+            ValueError: The catalog has no such entry or endpoint, or there is no such fault.
         """
-        header = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
-        self._vendor.script(what, endpoint=endpoint, method=method, left=times, retry_after=header)
+        return self._vendor.script(
+            what,
+            endpoint=endpoint,
+            method=method,
+            times=times,
+            after=after,
+            retry_after=retry_after,
+            latency=latency,
+            fault=fault,
+        )
 
     def issue_tokens(self) -> dict[str, Any]:
-        """Return a first pair of tokens, as the token endpoint gives it."""
+        """Return the first pair of a login, as the token endpoint gives it."""
         return self._vendor.tokens.issue(self._now())
 
     def expire_credential(self, value: str) -> None:
@@ -209,41 +233,8 @@ class Emulator:
         """Forget the requests that were kept."""
         self.requests.clear()
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        asked = self._asked(request, await request.read())
-        answer = self._vendor.answer(asked)
-        self._keep(asked, answer)
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
-    def _asked(self, request: web.BaseRequest, body: bytes) -> Asked:
-        path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
-        endpoint = match_endpoint(self._endpoints, request.method, path)
-        return Asked(
-            method=request.method,
-            path=path,
-            query=query,
-            headers=request.headers,
-            body=body,
-            peer=request.remote or "",
-            endpoint=endpoint.name if endpoint else None,
-            time=self._now(),
-            rule=self.catalog.credential,
-        )
-
-    def _keep(self, asked: Asked, answer: Answer) -> None:
-        self.total += 1
-        self.requests.append(
-            Received(
-                method=asked.method,
-                path=asked.path,
-                query=asked.query,
-                headers=asked.headers,
-                body=asked.body,
-                time=asked.time,
-                endpoint=asked.endpoint,
-                presented=asked.presented,
-                status=answer.status,
-                entry=answer.entry,
-                why=answer.why,
-            )
-        )
+def _form(told: bool | Form) -> Form | None:
+    if isinstance(told, bool):
+        return "seconds" if told else None
+    return form_of(told)

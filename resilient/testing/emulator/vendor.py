@@ -1,41 +1,28 @@
 """What a vendor answers: one request in, one answer out, no I/O and no clock of its own."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from resilient.catalog import Catalog, Entry, ScopeKind
+from resilient.catalog import Catalog, ScopeKind
+from resilient.config.spelling import did_you_mean
 from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.bans import LENGTH, Bans
 from resilient.testing.emulator.choice import Choice
+from resilient.testing.emulator.conditions import latency_of
+from resilient.testing.emulator.faults import Fault, fault_of, is_early
 from resilient.testing.emulator.limits import Limits, Tally
+from resilient.testing.emulator.places import may_be_called
 from resilient.testing.emulator.render import Answer
-from resilient.testing.emulator.tokens import LIFETIME, Tokens
+from resilient.testing.emulator.retry_after import FORMS, Form, RetryAfter
+from resilient.testing.emulator.scripts import Order, Script, Scripts, What
+from resilient.testing.emulator.tokens import LIFETIME, Rotation, Tokens
 
 EMULATE = "X-Emulate"
 """The request header that asks for an entry by its key."""
 
-
-@attrs.define(eq=False, kw_only=True)
-class Scripted:
-    """An answer that a test has ordered for the next requests that match."""
-
-    entries: tuple[Entry, ...]
-    status: int | None
-    endpoint: str | None
-    method: str | None
-    left: int
-    retry_after: str | None
-
-    def fits(self, asked: Asked) -> bool:
-        """Tell whether it is meant for a request."""
-        return (
-            self.left > 0
-            and self.endpoint in (None, asked.endpoint)
-            and self.method in (None, asked.method)
-        )
+_SUCCESS = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -45,16 +32,18 @@ class Rules:
     Attributes:
         limits: Whether calls over a documented limit are refused; they are measured anyway.
         count_refused: Whether a refused call counts towards the limit.
-        retry_after: Whether a refusal says in Retry-After when there will be room.
+        retry_after: The form in which a refusal says when there will be room; None: it does not.
         ban_length: Seconds that a ban lasts.
         token_lifetime: Seconds that an access token or a session lives.
+        rotation: What becomes of a refresh token that was exchanged.
     """
 
     limits: bool = True
     count_refused: bool = False
-    retry_after: bool = False
+    retry_after: Form | None = None
     ban_length: float = LENGTH
     token_lifetime: float = LIFETIME
+    rotation: Rotation = "single_use"
 
 
 class Vendor:
@@ -67,18 +56,27 @@ class Vendor:
             catalog.limits, enforced=rules.limits, count_refused=rules.count_refused
         )
         self.bans = Bans(catalog.ban, length=rules.ban_length)
-        self.tokens = Tokens(catalog.credential, lifetime=rules.token_lifetime)
-        self._retry_after = rules.retry_after
-        self._script: list[Scripted] = []
+        self.tokens = Tokens(
+            catalog.credential, lifetime=rules.token_lifetime, rotation=rules.rotation
+        )
+        self._form = rules.retry_after
+        self._scripts = Scripts(self._ordered)
 
-    def script(self, what: Entry | str | int, **how: Any) -> None:
+    def script(self, what: What, **how: Any) -> Script:
         """Order an answer.
 
         Raises:
-            ValueError: The catalog has no such entry.
+            ValueError: The catalog has no such entry or endpoint.
         """
-        status = what if isinstance(what, int) else None
-        self._script.append(Scripted(entries=self.choice.named(what), status=status, **how))
+        return self._scripts.add(self._scripts.made(what, **how))
+
+    def cuts_off(self, asked: Asked) -> Fault | None:
+        """Return the scripted fault that strikes before a request is read, and count it."""
+        due = self._scripts.due(asked)
+        if due is None or not is_early(due.order.fault):
+            return None
+        self._scripts.take(asked)
+        return due.order.fault
 
     def answer(self, asked: Asked) -> Answer:
         """Return the answer to a request."""
@@ -87,23 +85,40 @@ class Vendor:
             return self._emulated(key, asked)
         if self.bans.is_banned(asked):
             return attrs.evolve(self.choice.ban(asked), why="ban")
-        answer = next(self._errors(asked, under), None)
-        if answer is None:
-            answer = self.choice.success(asked)
+        full = self.limits.take(under, asked.time)
+        answer = self._refusal(asked, full) if full else self._admitted(asked)
         self._note(asked, answer)
         return answer
 
-    def _errors(self, asked: Asked, under: tuple[Tally, ...]) -> Iterator[Answer]:
-        """Yield what is in the way of a success, the outermost first."""
-        if full := self.limits.take(under, asked.time):
-            yield self._refusal(asked, full)
-        if scripted := next((each for each in self._script if each.fits(asked)), None):
-            yield self._scripted(asked, scripted)
+    def _admitted(self, asked: Asked) -> Answer:
+        order = self._scripts.take(asked)
+        if order is None:
+            return self._unscripted(asked)
+        answer = self._scripted(asked, order)
+        header = order.retry_after
+        return attrs.evolve(
+            answer,
+            retry_after=header.written(asked.wall) if isinstance(header, RetryAfter) else header,
+            latency=order.latency,
+            fault=order.fault,
+        )
+
+    def _scripted(self, asked: Asked, order: Order) -> Answer:
+        leaves = not order.entries and order.status is None
+        # A neutral body is no success where a token is asked for.
+        token = order.status == _SUCCESS and self.tokens.is_for_tokens(asked)
+        if leaves or token:
+            return self._unscripted(asked)
+        answer = self.choice.scripted(order.entries, order.status, asked)
+        return attrs.evolve(answer, why="script")
+
+    def _unscripted(self, asked: Asked) -> Answer:
         if self.tokens.is_for_tokens(asked):
-            spent = self.tokens.answer(asked)
-            yield spent or attrs.evolve(self.choice.spent(asked), why="spent")
-        elif self.tokens.has_expired(asked):
-            yield attrs.evolve(self.choice.expired(asked), why="expired")
+            issued = self.tokens.answer(asked)
+            return issued or attrs.evolve(self.choice.spent(asked), why="spent")
+        if self.tokens.has_expired(asked):
+            return attrs.evolve(self.choice.expired(asked), why="expired")
+        return self.choice.success(asked)
 
     def _emulated(self, key: str, asked: Asked) -> Answer:
         answer = self.choice.keyed(key, asked)
@@ -114,15 +129,10 @@ class Vendor:
 
     def _refusal(self, asked: Asked, full: Tally) -> Answer:
         kind: ScopeKind = full.scope.partition(":")[0]  # type: ignore[assignment]
-        wait = str(math.ceil(full.wait(asked.time))) if self._retry_after else None
+        wait = None
+        if self._form is not None:
+            wait = RetryAfter(math.ceil(full.wait(asked.time)), self._form).written(asked.wall)
         return attrs.evolve(self.choice.refusal(asked, kind), why="limit", retry_after=wait)
-
-    def _scripted(self, asked: Asked, scripted: Scripted) -> Answer:
-        scripted.left -= 1
-        if not scripted.left:
-            self._script.remove(scripted)
-        answer = self.choice.scripted(scripted.entries, scripted.status, asked)
-        return attrs.evolve(answer, why="script", retry_after=scripted.retry_after)
 
     def _note(self, asked: Asked, answer: Answer) -> None:
         if answer.entry is None and answer.status < 400:  # noqa: PLR2004 - a success
@@ -131,3 +141,29 @@ class Vendor:
             answer.why == "limit" or self.choice.is_refusal(answer.entry)
         ):
             self.bans.refused(asked, self.catalog.scope_of(answer.entry))
+
+    def _ordered(self, what: What, **how: Any) -> Order:
+        if how["latency"] is not None:
+            latency_of(how["latency"])
+        if how["fault"] is not None:
+            how["fault"] = fault_of(how["fault"])
+        self._check_endpoint(how["endpoint"])
+        how["retry_after"] = self._header(how["retry_after"])
+        return Order(
+            entries=() if what is None else self.choice.named(what),
+            status=what if isinstance(what, int) else None,
+            **how,
+        )
+
+    def _check_endpoint(self, name: str | None) -> None:
+        known = self.catalog.endpoints
+        if name is not None and not any(may_be_called(each, name) for each in known):
+            hint = did_you_mean(name, [each.name for each in known])
+            raise ValueError(f"catalog {self.catalog.name} has no endpoint {name!r}{hint}")
+
+    def _header(self, wait: float | str | RetryAfter | None) -> RetryAfter | str | None:
+        if isinstance(wait, int | float):
+            return RetryAfter(wait, self._form or "seconds")
+        if wait in FORMS:
+            raise ValueError(f"{wait!r} needs the seconds: RetryAfter(30, {wait!r})")
+        return wait
