@@ -4,6 +4,7 @@ The names and keys are fixed; docs/events.md has the table.
 """
 
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import attrs
@@ -105,6 +106,10 @@ _FIELDS = tuple(f.name for f in attrs.fields(Event) if f.name != "name")
 
 Listener = Callable[[Event], None]
 """Is told every event. What it raises changes nothing."""
+
+overhearing: ContextVar[tuple[Listener, ...]] = ContextVar("overhearing", default=())
+"""Listeners of every Middleware made in this context, beside its own: for tests of code that
+makes one and takes no listeners."""
 
 
 def tell(event: Event, listeners: Iterable[Listener]) -> None:

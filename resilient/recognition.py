@@ -1,9 +1,26 @@
-"""`resilient.classify`: what a response from elsewhere reports, without a session or a server."""
+"""From the parts of a response, wherever they are from, to what it reports.
 
+Nothing is sent and nothing remembered: this is for people, for tests, and for code that has
+its responses from elsewhere.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from resilient.catalog import Endpoint
 from resilient.clock import Clock
 from resilient.config.service import Service
-from resilient.explain import AnyHeaders, classify_response
-from resilient.model import Failure
+from resilient.core.classify import classify as _classify
+from resilient.core.endpoints import Endpoints, match_endpoint
+from resilient.core.envelope import wants_body
+from resilient.model import Exchange, Failure
+
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+
+AnyHeaders = Mapping[str, str] | Iterable[tuple[str, str]]
+"""Response headers: a mapping, or pairs where a name may come twice."""
 
 
 def classify(
@@ -22,7 +39,7 @@ def classify(
         status: The HTTP status.
         headers: The response's.
         body: The response's; anything at all can be given.
-        url: The request's, for what is bound to an endpoint.
+        url: The request's, or its path, for what is bound to an endpoint.
         method: The request's.
 
     Raises:
@@ -32,13 +49,67 @@ def classify(
         from resilient.config.build import one_service  # noqa: PLC0415 - YAML only where wanted
 
         catalog = one_service(catalog)
-    content = body.encode("utf-8", "replace") if isinstance(body, str) else body
-    return classify_response(
-        catalog,
-        status=status,
-        method=method,
-        url=url,
-        headers=headers,
-        body=content,
-        now=Clock().wall(),
+    exchange = exchange_of(
+        catalog, status=status, method=method, url=url, headers=headers, body=body
     )
+    now = Clock().wall()
+    return _classify(exchange, catalog.catalog, catalog.generic, catalog.policies, now=now)
+
+
+def exchange_of(
+    service: Service,
+    *,
+    status: int,
+    method: str = "GET",
+    url: str | None = None,
+    headers: AnyHeaders = (),
+    body: bytes | str = b"",
+    complete: bool = True,
+) -> Exchange:
+    """Return a response as an exchange, without a body that would not be looked into.
+
+    Args:
+        service: With its catalog.
+        status: The HTTP status.
+        method: The request's, in any case.
+        url: The request's, or its path alone; what only some endpoints report needs it.
+        headers: The response's.
+        body: What was read of the response's body.
+        complete: Whether that is all of it.
+    """
+    pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    kind = next((value for name, value in pairs if name.lower() == "content-type"), "")
+    charset = _CHARSET.search(kind)
+    endpoint = endpoint_of(service, method, url)
+    is_read = wants_body(
+        service.catalog.envelopes,
+        method=method.upper(),
+        status=status,
+        content_type=kind.partition(";")[0].strip().lower(),
+    )
+    content = body.encode("utf-8", "replace") if isinstance(body, str) else body
+    return Exchange(
+        method=method.upper(),
+        endpoint=None if endpoint is None else endpoint.name,
+        status=status,
+        headers=pairs,
+        body=content if is_read else b"",
+        complete=complete,
+        charset=charset and charset[1],
+    )
+
+
+def endpoint_of(service: Service, method: str, url: str | None) -> Endpoint | None:
+    """Return the endpoint that a URL, or a path, belongs to."""
+    if url is None:
+        return None
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return None
+    return match_endpoint(_endpoints(service.catalog.endpoints), method.upper(), path)
+
+
+@lru_cache(maxsize=32)
+def _endpoints(endpoints: tuple[Endpoint, ...]) -> Endpoints:
+    return Endpoints(endpoints)

@@ -1,7 +1,6 @@
 """What every test can use: a virtual-time loop, a scripted server, and captured events."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ from acme import Connect, connecting
 from hypothesis import settings
 from raw_server import RawServer, raw_serving
 from server import Server, serving
-
-from resilient.testing.loop import VirtualTimeLoop
 
 # The same examples on every machine, and none fails because the machine is slow.
 settings.register_profile("ours", deadline=None, derandomize=True, database=None)
@@ -49,13 +46,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Item
-) -> "dict[str, Callable[[], asyncio.AbstractEventLoop]]":
-    """Run tests in virtual time, except those marked `real_time`."""
-    if item.get_closest_marker("real_time") is not None:
-        return {"real": asyncio.new_event_loop}
-    return {"virtual": VirtualTimeLoop}
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Run every test in virtual time, except those marked `real_time`."""
+    session.add_marker("virtual_time")
 
 
 @pytest_asyncio.fixture

@@ -17,10 +17,10 @@ LAYERS = (
     {"errors", "model", "options", "log"},
     {"core"},
     {"config"},
-    {"credentials", "state", "explain", "reading"},
-    {"recognition", "serving"},
+    {"credentials", "state", "reading", "recognition"},
+    {"serving"},
     {"hops", "signing", "raising", "report", "ending"},
-    {"call", "observe"},
+    {"call", "observe", "explanation", "explain"},
     {"middleware"},
     {"session"},
     {"__init__"},
@@ -180,3 +180,10 @@ def test_the_extras_are_used_where_they_are_needed() -> None:
     """Only the command line imports typer and rich."""
     users = {m for m in MODULES if {"rich", "typer"} & {i.split(".")[0] for i in imported(m)}}
     assert {module for module in users if not module.startswith("resilient.cli.")} == set()
+
+
+def test_only_the_plugin_needs_pytest() -> None:
+    """The testing kit does without pytest: what imports it is imported by nobody."""
+    users = {module for module in MODULES if "pytest" in imported(module)}
+    assert {"resilient.testing.plugin"} == users
+    assert not [module for module in MODULES if users & imported(module)]

@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import attrs
 import typer
 
-from resilient.catalog import Catalog
 from resilient.cli.terminal import refuse, refuse_config, show, show_json
 from resilient.cli.wording import told
 from resilient.clock import Clock
-from resilient.config.build import load, one_service
+from resilient.config.build import load
 from resilient.config.build_catalog import is_path, load_catalog
 from resilient.config.service import Service
-from resilient.config.structure import did_you_mean
+from resilient.config.spelling import did_you_mean
 from resilient.errors import ConfigError
-from resilient.explain import explain
+from resilient.explain import bare_service, explain
 from resilient.reading import LARGEST
 
 _METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
@@ -58,9 +56,9 @@ def command(
         now=Clock().wall(),
     )
     if as_json:
-        show_json(found)
+        show_json(found.asdict())
         return
-    verdict, *rest = told(found, meant)
+    verdict, *rest = told(found.asdict(), meant)
     show(verdict, style="bold")
     for line in rest:
         show(line)
@@ -72,21 +70,9 @@ def _service(catalog: str, config: Path | None, name: str | None) -> Service:
             return _configured(catalog, config, name)
         if name is not None:
             refuse("--service names a service of a configuration: say which file with --config")
-        return _bare(load_catalog(catalog))
+        return bare_service(load_catalog(catalog))
     except ConfigError as error:
         refuse_config(error)
-
-
-def _bare(catalog: Catalog) -> Service:
-    """Return a catalog as a service with nothing configured."""
-    plain = one_service("http")
-    unknown = {each.policy for each in catalog.entries} - {*plain.policies, "none"}
-    if unknown:
-        refuse(
-            f"the catalog {catalog.name!r} uses policies of your own "
-            f"({', '.join(sorted(unknown))}): say where they are with --config and --service"
-        )
-    return attrs.evolve(plain, name=catalog.name, catalog=catalog, hosts=catalog.hosts)
 
 
 def _configured(catalog: str, file: Path, name: str | None) -> Service:

@@ -19,10 +19,7 @@ def classify(
 ) -> Failure | None:
     """Return the failure that a response reports, or None: success, or an answer.
 
-    Every reported error finds its entry in this order: a text; the code, the variant with
-    the most bindings first; the status in this catalog; the status in `generic`; the class
-    of the status. The most severe action of them decides. A status of which the user himself
-    says that it is an answer is one, whatever code comes with it.
+    The most severe action of what is found decides.
 
     Args:
         exchange: The request, and what was read of the response.
@@ -31,16 +28,7 @@ def classify(
         policies: The service's policies, for the actions behind their names.
         now: Seconds since the epoch, for a Retry-After that is a date.
     """
-    said = _most_bound(catalog.statuses.get(exchange.status, ()), exchange)
-    if said is not None and said.own and said.policy == "none":
-        return None
-    reading = read(
-        catalog.envelopes, status=exchange.status, body=exchange.body, charset=exchange.charset
-    )
-    if reading.errors:
-        found = [_explain(error, exchange, catalog, generic) for error in reading.errors]
-    else:
-        found = list(_by_text_or_status(reading.text, exchange, catalog, generic))
+    found = recognise(exchange, catalog, generic)
     failures = [each for each in found if each.entry.policy != "none"]
     if not failures:
         return None
@@ -55,9 +43,27 @@ def classify(
     )
 
 
+def recognise(exchange: Exchange, catalog: Catalog, generic: Catalog) -> tuple[Found, ...]:
+    """Return every error that a response reports, also those that are answers.
+
+    Each finds its entry in this order: a text; the code, the variant with the most bindings
+    first; the status in this catalog; the status in `generic`; the class of the status. A
+    status of which the user himself says that it is an answer is one, whatever comes with it.
+    """
+    said = _most_bound(catalog.statuses.get(exchange.status, ()), exchange)
+    if said is not None and said.own and said.policy == "none":
+        return (Found(entry=said),)
+    reading = read(
+        catalog.envelopes, status=exchange.status, body=exchange.body, charset=exchange.charset
+    )
+    if reading.errors:
+        return tuple(_explain(error, exchange, catalog, generic) for error in reading.errors)
+    return tuple(_by_text_or_status(reading.text, exchange, catalog, generic))
+
+
 def _explain(error: Reported, exchange: Exchange, catalog: Catalog, generic: Catalog) -> Found:
     by_text = _by_text(error.message, error.code, exchange, catalog) if error.message else None
-    by_code = find_code(error.code, catalog, exchange) if error.code else None
+    by_code = _by_code(error.code, catalog, exchange) if error.code else None
     entry = by_text or by_code or _by_status(exchange, catalog, generic) or _by_class(exchange)
     mapped = error.code is None or entry is by_text or entry is by_code
     return Found(entry=entry, code=error.code, message=error.message, mapped=mapped)
@@ -83,7 +89,7 @@ def _by_text(text: str, code: str | None, exchange: Exchange, catalog: Catalog) 
     return _most_bound(fitting, exchange)
 
 
-def find_code(code: str, catalog: Catalog, exchange: Exchange) -> Entry | None:
+def _by_code(code: str, catalog: Catalog, exchange: Exchange) -> Entry | None:
     """Return the entry for a reported code, or None.
 
     The code as it stands goes before one with `*`, and of those the one with the most parts

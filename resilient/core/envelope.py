@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from resilient.catalog import Envelope
+from resilient.catalog import Envelope, Format
 from resilient.core.text import LONGEST_CODE, decode, printable, without_tags
 
 MOST_ERRORS = 100
@@ -19,6 +19,16 @@ MOST_ERRORS = 100
 
 DEEPEST = 32
 """How deep an XML body is followed."""
+
+BODILESS = frozenset({204, 205, 304})
+"""Statuses that come without a body."""
+
+_WRITTEN_AS: dict[Format, tuple[str, ...]] = {
+    "json": ("json", "javascript", "text/plain", "text/html"),
+    "xml": ("xml", "text/plain"),
+    "text": ("text/plain",),
+    "html": ("html",),
+}
 
 
 @attrs.frozen
@@ -42,6 +52,28 @@ class Reading:
     matched: bool
     errors: tuple[Reported, ...] = ()
     text: str = ""
+
+
+def wants_body(
+    envelopes: Iterable[Envelope], *, method: str, status: int, content_type: str
+) -> bool:
+    """Tell whether a body can say anything that the status does not.
+
+    Args:
+        envelopes: The catalog's: a success is looked into only where one may come with it.
+        method: The request's, in capitals.
+        status: The HTTP status.
+        content_type: Without parameters, in small letters; empty if not known: any fits.
+    """
+    # 101 is another protocol from here on, and of a redirect only the status counts.
+    if method == "HEAD" or status < 200 or status in BODILESS:  # noqa: PLR2004
+        return False
+    if content_type == "text/event-stream":
+        return False
+    if status >= 400:  # noqa: PLR2004 - RFC 9110 section 15.5
+        return True
+    words = (_WRITTEN_AS[each.format] for each in envelopes if each.comes_with(status))
+    return any(not content_type or word in content_type for each in words for word in each)
 
 
 def read(

@@ -1,30 +1,62 @@
 """For tests, ours and yours: a vendor that answers as its catalog says, and time that jumps."""
 
+from resilient.explanation import Explanation
 from resilient.testing.emulator import (
+    FAULTS,
     Answer,
     Banned,
+    Close,
+    Drip,
     Emulator,
+    Endless,
+    Fault,
+    GzipBomb,
+    HtmlPage,
     NotRenderable,
     Received,
     Rendering,
+    Reset,
+    RetryAfter,
+    Script,
+    StalledBody,
+    StalledHead,
     Tally,
+    Truncated,
+    WrongType,
     entry_key,
     renderings,
 )
 from resilient.testing.events import EventCapture
+from resilient.testing.introspection import explain
 from resilient.testing.loop import VirtualTimeLoop, run
 
 __all__ = [
+    "FAULTS",
     "Answer",
     "Banned",
+    "Close",
+    "Drip",
     "Emulator",
+    "Endless",
     "EventCapture",
+    "Explanation",
+    "Fault",
+    "GzipBomb",
+    "HtmlPage",
     "NotRenderable",
     "Received",
     "Rendering",
+    "Reset",
+    "RetryAfter",
+    "Script",
+    "StalledBody",
+    "StalledHead",
     "Tally",
+    "Truncated",
     "VirtualTimeLoop",
+    "WrongType",
     "entry_key",
+    "explain",
     "renderings",
     "run",
 ]

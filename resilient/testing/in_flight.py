@@ -81,7 +81,8 @@ class InFlight:
 
     def nothing(self) -> bool:
         """Tell whether it is certain that no byte is on its way."""
-        connected: dict[object, Watched] = {}
+        # By both ends: all connections that a server has accepted share its own address.
+        connected: dict[tuple[object, ...], Watched] = {}
         for fd, watched in self._watched.items():
             if fd in self.own:
                 continue
@@ -90,15 +91,13 @@ class InFlight:
             if watched.mine is None and not watched.listens:
                 watched.look()
             if watched.mine is not None:
-                connected[watched.mine] = watched
+                connected[watched.mine, watched.theirs] = watched
             elif not watched.listens:
                 return False
-        return all(_arrived(each, connected.get(each.theirs)) for each in connected.values())
+        counts = {ends: each.counts() for ends, each in connected.items()}
+        return all(_arrived(one, counts.get(ends[::-1])) for ends, one in counts.items())
 
 
-def _arrived(one: Watched, other: Watched | None) -> bool:
-    """Tell whether all that `one` sent has reached `other`."""
-    if other is None or other.theirs != one.mine:
-        return False
-    sent, received = one.counts(), other.counts()
-    return sent is not None and received is not None and sent[0] == received[1]
+def _arrived(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
+    """Tell whether all that one end sent has reached the other."""
+    return one is not None and other is not None and one[0] == other[1]

@@ -5,7 +5,11 @@ is on its way. Between sockets that are both of this loop (a test's own loopback
 is certain, on Linux, and costs microseconds. For any other socket the loop waits `grace` real
 seconds for silence first, so an answer from another process that takes longer than that is
 outrun: raise `grace`, or use a real loop. While work runs in the loop's thread pool (names
-looked up, files read) time is real. Other threads and subprocesses are not seen.
+looked up, files read) timers are waited for in real time. Other threads and subprocesses are
+not seen, and what reads the machine's own clock does not jump.
+
+It is a selector loop of asyncio's own, whatever loop is set for the program. uvloop keeps its
+time in C, where nothing can move it.
 """
 
 import asyncio
@@ -75,7 +79,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time.
+    """An event loop in virtual time, for whoever takes a loop factory.
 
     Args:
         grace: Real seconds of silence before a jump, where silence cannot be proved.
@@ -115,7 +119,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T], *, grace: float = GRACE) -> T:
-    """Run a coroutine in virtual time and return its result."""
+    """Run a coroutine in virtual time and return its result, as `asyncio.run` does.
+
+    Args:
+        main: What to run.
+        grace: Real seconds of silence before a jump, where silence cannot be proved.
+    """
 
     def loop() -> AbstractEventLoop:
         return VirtualTimeLoop(grace=grace)

@@ -7,12 +7,12 @@ import attrs
 import pytest
 from typer.testing import Result
 
+import resilient
 from resilient.config.build import one_service
-from resilient.config.build_catalog import shipped
 from resilient.config.resources import names
-from resilient.explain import EXCEPTIONS, classify_response, explain, is_read
-from resilient.raising import BY_ACTION
+from resilient.explain import explain
 from resilient.reading import wants_body
+from resilient.recognition import exchange_of
 
 Cli = Callable[..., Result]
 
@@ -320,26 +320,21 @@ class Response:
 )
 def test_body_is_read_as_by_the_middleware(name: str, status: int, kind: str) -> None:
     """What is looked into here is what the middleware would read."""
-    catalog = shipped(name)
+    service, headers = one_service(name), {"Content-Type": f"{kind}; charset=utf-8"}
     for method in ("GET", "HEAD"):
         response: Any = Response(method, status, kind)
-        expected = wants_body(response, catalog)
-        assert expected == is_read(catalog, method, status, f"{kind}; charset=utf-8")
-
-
-def test_exceptions_are_those_of_the_middleware() -> None:
-    """The exceptions named here are those that are raised."""
-    assert EXCEPTIONS == {action: kind.__name__ for action, kind in BY_ACTION.items()}
+        found = exchange_of(service, status=status, method=method, headers=headers, body=b"x")
+        assert wants_body(response, service.catalog) == bool(found.body)
 
 
 def test_success_without_envelope() -> None:
     """Words in a success that the catalog expects no errors in are no error."""
     service = one_service("hh")
     body = b"<html><body>DDoS-Guard</body></html>"
-    blocked = classify_response(service, status=403, body=body, now=0.0)
+    blocked = resilient.classify(service, status=403, body=body)
     assert blocked is not None
     assert "block_warning" == blocked.entry.policy
-    assert classify_response(service, status=200, body=body, now=0.0) is None
+    assert resilient.classify(service, status=200, body=body) is None
 
 
 def test_truncated(cli: Cli) -> None:
@@ -504,13 +499,13 @@ def test_secrets_stay_out(cli: Cli) -> None:
 @pytest.mark.parametrize("name", names("catalogs"))
 def test_any_bytes(name: str, body: bytes) -> None:
     """No body makes it fail."""
-    assert name == explain(one_service(name), status=400, body=body, now=0.0)["catalog"]
+    assert name == explain(one_service(name), status=400, body=body, now=0.0).catalog
 
 
 @pytest.mark.parametrize("url", ["http://[", "http://x:99999/", "", "?", "x"])
 def test_any_url(url: str) -> None:
     """No URL makes it fail."""
-    assert "hh" == explain(one_service("hh"), status=400, url=url, now=0.0)["catalog"]
+    assert "hh" == explain(one_service("hh"), status=400, url=url, now=0.0).catalog
 
 
 @pytest.mark.parametrize(

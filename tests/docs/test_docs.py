@@ -1,11 +1,13 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from inner import RUNNERS, play
 from manual import PAGES, README, ROOT, Block, anchors, blocks, links, named, prose
 from typer.main import get_command
 
@@ -15,6 +17,8 @@ from resilient.config.build import load_policies
 from resilient.config.build_catalog import load_catalog
 from resilient.config.yaml_source import read
 from resilient.testing import renderings
+
+pytest_plugins = ["pytester"]
 
 PYTHON = named("python")
 YAML = named("yaml")
@@ -89,6 +93,15 @@ def test_python_runs(block: Block, folder: Path) -> None:
         check=False,
     )
     assert (0, "") == (done.returncode, done.stderr if done.returncode else "")
+
+
+@pytest.mark.parametrize("runner", ["alone", "auto"])
+@pytest.mark.parametrize("block", [each for each in PYTHON if "pytest" in each.words], ids=str)
+def test_tests_pass(block: Block, runner: str, folder: Path, pytester: pytest.Pytester) -> None:
+    """Each test module on the pages passes as it stands, with and without pytest-asyncio."""
+    shutil.copytree(folder, pytester.path, dirs_exist_ok=True)
+    outcomes = play(pytester, block.text, *RUNNERS[runner], head="").parseoutcomes()
+    assert {"passed"} == outcomes.keys()
 
 
 @pytest.mark.parametrize("block", named("console"), ids=str)

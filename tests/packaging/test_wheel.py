@@ -76,20 +76,22 @@ def test_the_wheel_ships_all_data(built: Built) -> None:
 
 
 def test_the_wheel_holds_nothing_else(built: Built) -> None:
-    """Beside the package and its data there is only the distribution's own information."""
+    """Beside the package and its data there are its pytest plugin and its own information."""
     top = {name.split("/")[0] for name in contents(built.direct)}
-    assert {"resilient", "resilient_aiohttp-0.1.0.dist-info"} == top
+    assert {"resilient", "_resilient_pytest.py", "resilient_aiohttp-0.1.0.dist-info"} == top
     suffixes = {Path(name).suffix for name in contents(built.direct) if "dist-info" not in name}
     assert suffixes <= {".py", ".yaml", ".typed", ".lua"}
 
 
 def test_the_wheel_is_typed_licensed_and_runs(built: Built) -> None:
-    """The marker for type checkers, the licence and the command are in it."""
+    """The marker for type checkers, the licence, the command and the plugin are in it."""
     found = contents(built.direct)
     info = "resilient_aiohttp-0.1.0.dist-info"
     assert "resilient/py.typed" in found
     assert (ROOT / "LICENSE").read_bytes() == found[f"{info}/licenses/LICENSE"]
-    assert b"resilient = resilient.cli.main:run" in found[f"{info}/entry_points.txt"]
+    entry_points = found[f"{info}/entry_points.txt"]
+    assert b"resilient = resilient.cli.main:run" in entry_points
+    assert b"[pytest11]\nresilient = _resilient_pytest" in entry_points
     assert b"License-Expression: MIT" in found[f"{info}/METADATA"]
 
 
@@ -104,6 +106,7 @@ def test_the_sdist_is_a_clone(built: Built) -> None:
         names = [member.name.partition("/")[2] for member in archive.getmembers()]
     top = {name.split("/")[0] for name in names}
     needed = {"resilient", "catalogs", "policies", "tests", "Makefile", "pyproject.toml"}
+    needed |= {"_resilient_pytest.py"}
     needed |= {"README.md", "LICENSE", "PKG-INFO"}
     assert needed <= top
     assert top - needed <= {"docs", "examples", "benchmarks", "CHANGELOG.md", ".gitignore"}

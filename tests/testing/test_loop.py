@@ -1,5 +1,4 @@
 import asyncio
-import contextlib
 import math
 import socket
 import threading
@@ -11,7 +10,6 @@ from aiohttp import web
 
 from resilient.clock import Clock
 from resilient.testing import VirtualTimeLoop, run
-from resilient.testing.in_flight import InFlight
 
 DAY = 86400.0
 
@@ -137,57 +135,6 @@ def test_time_goes_on_while_a_thread_works() -> None:
     assert "released" == run(main())
 
 
-def _loopback() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        client = socket.create_connection(server.getsockname())
-        accepted, _ = server.accept()
-    for each in (client, accepted):
-        each.setblocking(False)
-    return client, accepted
-
-
-def _fill(client: socket.socket) -> None:
-    with contextlib.suppress(BlockingIOError):
-        while client.send(b"x" * 1_000_000):
-            pass
-
-
-def test_bytes_on_their_way_are_seen() -> None:
-    """What one end has sent and the other's kernel has not got yet is in flight."""
-    client, accepted = _loopback()
-    flight = InFlight()
-    with client, accepted:
-        flight.watch(client.fileno())
-        flight.watch(accepted.fileno())
-        assert flight.nothing()
-        client.send(b"arrives at once")
-        assert flight.nothing()
-        _fill(client)
-        assert not flight.nothing()
-        flight.close()
-
-
-@pytest.mark.parametrize("end", [0, 1])
-def test_of_other_sockets_nothing_is_known(end: int) -> None:
-    """A connection whose other end is not this loop's may bring something at any time."""
-    pair = _loopback()
-    flight = InFlight()
-    with pair[0], pair[1]:
-        flight.watch(pair[end].fileno())
-        assert not flight.nothing()
-        flight.close()
-        assert flight.nothing()
-
-
-def test_a_server_that_listens_is_silent() -> None:
-    """A listening socket alone does not hold time up."""
-    flight = InFlight()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        flight.watch(server.fileno())
-        assert flight.nothing()
-        flight.close()
-
-
 def test_a_closed_loop_closes_nothing_of_others() -> None:
     """Watching a socket never closes it: after the loop is gone it still works."""
 
@@ -196,8 +143,10 @@ def test_a_closed_loop_closes_nothing_of_others() -> None:
         await loop.sock_sendall(pair[0], b"one")
         return await loop.sock_recv(pair[1], 10)
 
-    pair = _loopback()
+    pair = socket.socketpair()
     with pair[0], pair[1]:
+        for each in pair:
+            each.setblocking(False)
         assert b"one" == run(main(pair))
         pair[0].send(b"two")
         pair[1].setblocking(True)
@@ -208,3 +157,30 @@ def test_it_is_a_loop_like_any_other() -> None:
     """The loop can be made by a plain runner, as plugins do."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         assert math.isclose(60.0, runner.run(_elapsed(60.0)))
+
+
+def test_it_takes_no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever loop is set for the program, uvloop say, a virtual run has its own."""
+    monkeypatch.setattr(asyncio, "new_event_loop", lambda: pytest.fail("not asked for"))
+    assert pytest.approx(DAY) == run(_elapsed(DAY))
+
+
+def test_a_timeout_comes_at_its_time() -> None:
+    """Who waits for what never comes is not stuck: time goes to the end of the timeout."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(DAY):
+                await loop.create_future()
+        return loop.time() - start
+
+    assert pytest.approx(DAY) == run(main())
+
+
+def test_debug_mode_sees_no_slow_callbacks(caplog: pytest.LogCaptureFixture) -> None:
+    """In asyncio's debug mode a jump is no callback that took a day."""
+    with asyncio.Runner(debug=True, loop_factory=VirtualTimeLoop) as runner:
+        runner.run(_elapsed(DAY))
+    assert "took" not in caplog.text

@@ -137,13 +137,12 @@ class _Run:
             body=answer.body,
             now=0.0,
         )
-        if told["action"] is None or not told["resend"]:
-            return _Expected(told["exception"], 1)
-        if told["action"] == "reauth":
+        sends = (told.attempts or 2) if told.resend else 1
+        if told.action == "reauth":
             rule = self.service.catalog.credential
-            can = rule is not None and rule.kind in ("oauth2", "session")
-            return _Expected(told["exception"], 2 if can else 1)
-        return _Expected(told["exception"], self.service.policies[told["policy"]].attempts)
+            sends = sends if rule is not None and rule.kind in ("oauth2", "session") else 1
+        exception = None if told.exception is None else told.exception.__name__
+        return _Expected(exception, sends)
 
     async def _call(self, http: aiohttp.ClientSession, request: Ask) -> ResilientError | None:
         self.calls += 1

@@ -36,6 +36,7 @@ def served(service: Service, emulator: Emulator) -> Service:
         credential_from=None,
         timeout=_PATIENT,
         report_wait=_PATIENT,
+        retry_budget=None,  # no server fails so often in a row as a drill's
     )
 
 
