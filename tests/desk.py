@@ -7,20 +7,25 @@ from typing import Any
 
 import attrs
 from aiohttp import BaseConnector
+from oracle import Ledger, held
 
 import resilient
 from resilient.catalog import Ban, Limit
 from resilient.config.service import Service
 from resilient.model import Block, Mark
 from resilient.state.admission import Admission
-from resilient.state.gauge import Bucket
 from resilient.state.grant import Grant
-from resilient.state.lane import Lane
+from resilient.state.lane import Lane, Waiter
 from resilient.state.memory import Names
 from resilient.state.waiting import Delay, Refused
 
 LATCH = Block(scope="credential", base=300.0, cap=3600.0)
 """How a scope is blocked when the ban rule's row is full."""
+
+
+def audited(served: Service) -> "Desk":
+    """Return a desk whose books are kept."""
+    return Desk(served, Audited(_loop_time))
 
 
 def limit(calls: int, period: float, *per: str, name: str = "calls", **keys: Any) -> Limit:
@@ -49,6 +54,30 @@ async def finish(*calls: Awaitable[Any]) -> list[Any]:
     return ends
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@attrs.define(eq=False, repr=False)
+class Audited(Admission):
+    """A scheduler, and books of what its limits must have taken."""
+
+    ledger: Ledger = attrs.field(factory=Ledger, init=False)
+
+    def _grant(self, lane: Lane, cost: int, now: float) -> Grant:
+        for scope in lane.scopes:
+            if not scope.state.emptied:
+                self.ledger.each(scope.limits, lambda book: book.empty(now))
+        self.ledger.each(lane.limits, lambda book: book.take(cost, now))
+        return super()._grant(lane, cost, now)
+
+    def _abandon(self, lane: Lane, waiter: Waiter) -> None:
+        granted = waiter.future.done() and not waiter.future.cancelled()
+        if granted and waiter.future.exception() is None:
+            self.ledger.give_back(waiter.future.result(), self.now())
+        super()._abandon(lane, waiter)
+
+
 @attrs.define(eq=False)
 class Desk:
     """A scheduler and what it granted.
@@ -60,9 +89,7 @@ class Desk:
     """
 
     service: Service
-    admission: Admission = attrs.field(
-        factory=lambda: Admission(lambda: asyncio.get_running_loop().time())
-    )
+    admission: Admission = attrs.field(factory=lambda: Admission(_loop_time))
     sent: list[tuple[float, int]] = attrs.field(factory=list)
     order: list[Any] = attrs.field(factory=list)
     delays: list[Delay] = attrs.field(factory=list)
@@ -70,7 +97,7 @@ class Desk:
     @property
     def now(self) -> float:
         """The time."""
-        return asyncio.get_running_loop().time()
+        return _loop_time()
 
     def lane(
         self,
@@ -83,9 +110,18 @@ class Desk:
     ) -> Lane:
         """Return the queue for a call."""
         names = Names(credential=credential, ip="here", host=host, endpoint=endpoint)
-        return self.admission.memory.lane(
+        lane = self.admission.memory.lane(
             self.service, names, connector, urgent=urgent, now=self.now
         )
+        if isinstance(self.admission, Audited):
+            self.admission.ledger.open(lane.limits, self.now)
+        return lane
+
+    def call_off(self, grant: Grant) -> None:
+        """Cancel a grant before it is sent."""
+        if isinstance(self.admission, Audited):
+            self.admission.ledger.give_back(grant, self.now)
+        grant.cancel()
 
     async def admit(self, cost: int = 1, within: float = float("inf"), **lane: Any) -> Grant:
         """Queue and return the right to send."""
@@ -105,8 +141,11 @@ class Desk:
         grant = await self.admit(cost, **lane)
         self.sent.append((grant.at, cost))
         self.order.append(name)
-        await asyncio.sleep(takes)
-        grant.answered(marks, LATCH)
+        try:
+            await asyncio.sleep(takes)
+            grant.answered(marks, LATCH)
+        finally:
+            grant.unsent()  # it was cancelled, unless it was answered
         return grant.at
 
     async def warm(self, **lane: Any) -> None:
@@ -118,7 +157,5 @@ class Desk:
 
     def level(self, name: str = "calls") -> float:
         """Return what a bucket of that name has taken and not leaked yet."""
-        found = [gate for gate in self.admission.memory.limits.values() if gate.name == name]
-        (gauge,) = [gate.gauge for gate in found]
-        gauge.wait(1, self.now)
-        return float(gauge._level if isinstance(gauge, Bucket) else gauge._total)  # type: ignore[attr-defined]
+        (gate,) = self.admission.memory.limits[name].values()
+        return held(gate.gauge, self.now)

@@ -57,7 +57,7 @@ def pace(limit: Limit, share: Fraction = Fraction(1)) -> Pace:
     """
     if limit.burst is not None and limit.burst > limit.calls:
         raise ValueError(f"a burst of {limit.burst} is above the limit's {limit.calls} calls")
-    calls, period = _part(limit, share)
+    calls, period = part(limit, share)
     if period > LONGEST_PACED:
         return Quota(calls=calls, period=period, jitter=limit.jitter)
     burst = limit.burst or max(1, calls // 200, math.ceil(0.02 * calls / period))
@@ -65,11 +65,12 @@ def pace(limit: Limit, share: Fraction = Fraction(1)) -> Pace:
     return Bucket(capacity=capacity, rate=(calls - capacity + 1) / (period + limit.jitter))
 
 
-def _part(limit: Limit, share: Fraction) -> tuple[int, float]:
-    part = limit.calls * share
-    if part >= 1:
-        return math.floor(part), limit.period
-    return 1, float(Fraction(limit.period) / part)
+def part(limit: Limit, share: Fraction) -> tuple[int, float]:
+    """Return the calls and the period that `share` of a limit is."""
+    calls = limit.calls * share
+    if calls >= 1:
+        return math.floor(calls), limit.period
+    return 1, float(Fraction(limit.period) / calls)
 
 
 def time_for(pace: Pace, calls: int) -> float:

@@ -85,11 +85,13 @@ class Admission:
         timer = None
         if waiter.deadline != float("inf"):
             timer = loop.call_at(waiter.deadline, self._expire, lane, waiter)
-        if on_delay is not None:
-            on_delay(delay)
         try:
+            if on_delay is not None:
+                on_delay(delay)
             grant: Grant = await waiter.future
-        except asyncio.CancelledError:
+        except (Refused, GeneratorExit):  # the latter: its loop has ended, and all are forgotten
+            raise
+        except BaseException:
             self._abandon(lane, waiter)
             raise
         finally:
@@ -99,14 +101,14 @@ class Admission:
 
     def _refuse_at_once(self, lane: Lane, waiter: Waiter) -> None:
         now = self.now()
-        for gate in lane.scopes.values():
+        for gate in lane.scopes:
             hold = gate.check(waiter.cost, now)
             if hold is not None and hold.reason == "blocked":
                 raise Refused("blocked", hold.seconds, gate.state.scope)
             if gate.state.waiting >= lane.max_queue and not lane.urgent:
                 raise Refused("queue", self.foresee(lane, waiter.cost), gate.state.scope)
         seconds = self.foresee(lane, waiter.cost)
-        if now + seconds > waiter.deadline:
+        if now + seconds > waiter.deadline - A_MOMENT:
             raise Refused("deadline", seconds)
 
     def foresee(self, lane: Lane, cost: int) -> float:
@@ -245,12 +247,13 @@ class Admission:
             self._moved_up(lane)
 
     def _abandon(self, lane: Lane, waiter: Waiter) -> None:
-        if not waiter.future.cancelled():
+        if waiter.future.done() and not waiter.future.cancelled():
             # It was granted, and then cancelled before it could go.
             if waiter.future.exception() is None:
                 grant: Grant = waiter.future.result()
                 grant.cancel()
             return
+        waiter.future.cancel()
         lane.leave(waiter)
         self._moved_up(lane)
 
@@ -305,16 +308,11 @@ class Admission:
         """Let go of the timers of a loop that has ended, and of who waited in it."""
         self._delays.clear()
         for lane in self.memory.lanes.values():
-            for waiter in list(lane.waiters):
+            for waiter in lane.ending(None):
                 lane.leave(waiter)
-            lane.waiters.clear()
             lane.unfile()
-        for gate in self._gates():
+        for gate in self.memory.gates():
             gate.timer = None
-
-    def _gates(self) -> list[Gate]:
-        pools = [gate for each in self.memory.pools.values() for gate in each.values()]
-        return [*self.memory.scopes.values(), *self.memory.limits.values(), *pools]
 
     def close(self) -> None:
         """Refuse everybody who waits, and whoever comes."""
@@ -326,7 +324,7 @@ class Admission:
             for waiter in list(lane.waiters):
                 self._refuse(lane, waiter, Refused("closed", None))
             lane.unfile()
-        for gate in self._gates():
+        for gate in self.memory.gates():
             if gate.timer is not None:
                 gate.timer.cancel()
                 gate.timer = None

@@ -2,7 +2,7 @@
 
 import asyncio
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
@@ -10,6 +10,8 @@ from resilient.state.gauge import Gauge
 from resilient.state.scope import ScopeState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resilient.state.lane import Lane
 
 Reason = Literal["limit", "pause", "probe", "connection", "blocked"]
@@ -38,7 +40,11 @@ class Wait:
     seconds: float | None
 
 
-@attrs.define(eq=False, repr=False)
+Heap: TypeAlias = "list[tuple[int, Lane]] | tuple[()]"
+"""Heads of lanes by their arrival. It is made for the first: at most gates nobody ever waits."""
+
+
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class Gate:
     """Something that can hold calls up.
 
@@ -55,8 +61,8 @@ class Gate:
 
     reason: ClassVar[Reason] = "limit"
 
-    heads: "list[tuple[int, Lane]]" = attrs.field(factory=list, init=False)
-    due: "list[tuple[int, Lane]]" = attrs.field(factory=list, init=False)
+    heads: Heap = attrs.field(default=(), init=False)
+    due: Heap = attrs.field(default=(), init=False)
     yielded: bool = attrs.field(default=False, init=False)
     timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
     queued: int = attrs.field(default=0, init=False)
@@ -81,16 +87,15 @@ class Gate:
         self.queued += lane.queued
         if len(self.heads) + len(self.due) >= self._crowded:
             self._tidy()
-        heappush(self.heads, (arrival, lane))
+        self.heads = _pushed(self.heads, arrival, lane)
 
     def expect(self, arrival: int, lane: "Lane") -> None:
         """Let no younger call make a head wait longer that is ready elsewhere soon."""
-        heappush(self.due, (arrival, lane))
+        self.due = _pushed(self.due, arrival, lane)
 
     def first(self) -> "Lane | None":
         """Return the lane whose head is the oldest that waits here."""
-        while self.heads and not self._is_filed(*self.heads[0]):
-            heappop(self.heads)
+        self.heads = _pruned(self.heads, self._is_filed)
         return self.heads[0][1] if self.heads else None
 
     def yields(self, arrival: int, cost: int, now: float) -> Wait | None:
@@ -100,8 +105,8 @@ class Gate:
         """
         if self.heads and (first := self.first()) and first.arrival < arrival:
             return Wait(self, self.reason, None)
-        while self.due and not self._is_due(*self.due[0]):
-            heappop(self.due)
+        if self.due:
+            self.due = _pruned(self.due, self._is_due)
         if not self.due or self.due[0][0] >= arrival:
             return None
         older = self.due[0][1]
@@ -120,20 +125,35 @@ class Gate:
 
     def _tidy(self) -> None:
         """Drop heads that have left: those who give up pile up behind one that stays."""
-        self.heads = [each for each in self.heads if self._is_filed(*each)]
-        self.due = [each for each in self.due if self._is_due(*each)]
-        heapify(self.heads)
-        heapify(self.due)
+        self.heads = _standing(self.heads, self._is_filed)
+        self.due = _standing(self.due, self._is_due)
         self._crowded = max(_CROWDED, 2 * (len(self.heads) + len(self.due)))
 
 
-@attrs.define(eq=False, repr=False)
+def _pushed(heap: Heap, arrival: int, lane: "Lane") -> Heap:
+    found = heap or []
+    heappush(found, (arrival, lane))
+    return found
+
+
+def _pruned(heap: Heap, stands: "Callable[[int, Lane], bool]") -> Heap:
+    while heap and not stands(*heap[0]):
+        heappop(heap)
+    return heap or ()
+
+
+def _standing(heap: Heap, stands: "Callable[[int, Lane], bool]") -> Heap:
+    found = [each for each in heap if stands(*each)]
+    heapify(found)
+    return found or ()
+
+
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class LimitGate(Gate):
     """A limit of one scope."""
 
     name: str
     gauge: Gauge
-    parents: tuple[ScopeState, ...] = ()
 
     def check(self, cost: int, now: float) -> Wait | None:
         """Return how long a call of this cost is held up, or None."""
@@ -149,14 +169,20 @@ class LimitGate(Gate):
         self.gauge.take(cost, now)
 
 
-@attrs.define(eq=False, repr=False)
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class ScopeGate(Gate):
-    """A scope: its pause, its block, its probe."""
+    """A scope: its pause, its block, its probe.
+
+    Attributes:
+        limits: The limits within it.
+        lanes: Those in which somebody waits; made for the first, as a gate's heads are.
+    """
 
     reason = "probe"
 
     state: ScopeState
-    lanes: "dict[Lane, None]" = attrs.field(factory=dict, init=False)
+    limits: tuple[LimitGate, ...] = attrs.field(default=(), init=False)
+    lanes: "dict[Lane, None] | tuple[()]" = attrs.field(default=(), init=False)
 
     def check(self, cost: int, now: float) -> Wait | None:
         """Return how long a call is held up, or None."""
@@ -165,10 +191,33 @@ class ScopeGate(Gate):
 
     def enter(self, call: object, cost: int, now: float) -> None:
         """Note that a call is in flight, and perhaps the probe."""
-        self.state.enter(call, now)
+        if self.state.enter(call, now):
+            for limit in self.limits:
+                limit.gauge.empty(now)
+
+    def join(self, lane: "Lane") -> None:
+        """Note that a call waits, in this lane."""
+        self.state.waiting += 1
+        self.lanes = self.lanes or {}
+        self.lanes[lane] = None
+
+    def leave(self, lane: "Lane") -> None:
+        """Note that a call waits no more."""
+        self.state.waiting -= 1
+        if not lane.live and self.lanes:
+            self.lanes.pop(lane, None)
+            self.lanes = self.lanes or ()
+
+    def idle(self, now: float) -> bool:
+        """Tell whether nothing would be lost with it."""
+        return self.state.idle(now) and all(limit.gauge.idle(now) for limit in self.limits)
+
+    def rates(self) -> dict[str, float]:
+        """Return the calls a second that its limits allow, by their names."""
+        return {limit.name: limit.gauge.rate for limit in self.limits}
 
 
-@attrs.define(eq=False, repr=False)
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class PoolGate(Gate):
     """A connector's connections, all of them or those to one host.
 

@@ -61,7 +61,8 @@ class Bucket(AsyncLimiter):
 
     def __init__(self, capacity: int, rate: float, most: int, now: float) -> None:
         super().__init__(capacity, capacity / rate)
-        del self._waiters, self._next_count  # a quarter of a KiB for what is not used here
+        # A third of a KiB for what is not used here.
+        del self._waiters, self._next_count, self._rate_per_sec, self.time_period
         self.most, self.rate = most, rate
         self._last_check = now
         self._level = float(capacity - 1)

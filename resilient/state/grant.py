@@ -41,8 +41,8 @@ class Grant:
 
     def step(self, kind: str) -> int:
         """Return which step of a scope's back-off a refusal of this attempt is, 1-based."""
-        gate = self.lane.scopes.get(kind)
-        return 1 if gate is None else gate.state.step(self)
+        found = (gate.state for gate in self.lane.scopes if gate.state.scope.kind == kind)
+        return next((state.step(self) for state in found), 1)
 
     def cancel(self) -> None:
         """Give everything back: the handler has not begun."""
@@ -61,10 +61,10 @@ class Grant:
         """No answer came, and whether it was processed is unknown."""
         if self._settle():
             now = self.admission.now()
-            for gate in self.lane.scopes.values():
+            for gate in self.lane.scopes:
                 gate.state.lost(self, now)
             self.disconnected()
-            self.admission.moved(self.lane.scopes.values())
+            self.admission.moved(self.lane.scopes)
             self.admission.serve(self.lane.gates)
 
     def answered(self, marks: Iterable[Mark], block: Block) -> list[Changed]:
@@ -81,12 +81,13 @@ class Grant:
         found: dict[str, list[Mark]] = {}
         for mark in marks:
             found.setdefault(mark.scope, []).append(mark)
-        for kind, gate in self.lane.scopes.items():
+        for gate in self.lane.scopes:
+            kind = gate.state.scope.kind
             changes += [self._mark(gate, mark, block, now) for mark in found.get(kind, ())]
             change = gate.state.answered(self, self.at, marked=kind in found)
             if change is not None:
                 changes.append(Changed(scope=gate.state.scope, change=change))
-        self.admission.moved(g for k, g in self.lane.scopes.items() if k in found)
+        self.admission.moved(gate for gate in self.lane.scopes if gate.state.scope.kind in found)
         self.admission.serve(self.lane.gates)
         return changes
 
@@ -118,7 +119,7 @@ class Grant:
                 self.admission.wake(pool)
 
     def _leave(self) -> None:
-        for gate in self.lane.scopes.values():
+        for gate in self.lane.scopes:
             gate.state.leave(self)
         self.disconnected()
         self.admission.serve(self.lane.gates)

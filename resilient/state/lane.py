@@ -27,12 +27,13 @@ class Waiter:
     future: asyncio.Future[Any]
 
 
-@attrs.define(eq=False, repr=False)
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class Lane:
     """The queue before one set of gates.
 
     Attributes:
-        scopes: The scopes of a call, by kind.
+        scopes: The scopes of a call, each of another kind.
+        waiters: Made for the first: a queue takes half a KiB, and most lanes need none.
         filed: The gate that holds the head up.
         filed_for: The head's place in the order of all calls when it was filed.
         ready: When the gate is expected to let it go; infinity where only an event can tell.
@@ -41,12 +42,12 @@ class Lane:
         live: How many wait; those who gave up stay in `waiters` until their turn.
     """
 
-    scopes: dict[str, ScopeGate]
+    scopes: tuple[ScopeGate, ...]
     limits: tuple[LimitGate, ...]
     pools: tuple[PoolGate, ...]
     max_queue: int
     urgent: bool = False
-    waiters: deque[Waiter] = attrs.field(factory=deque, init=False)
+    waiters: deque[Waiter] | tuple[()] = attrs.field(default=(), init=False)
     filed: Gate | None = attrs.field(default=None, init=False)
     filed_for: int = attrs.field(default=-1, init=False)
     ready: float = attrs.field(default=float("inf"), init=False)
@@ -56,7 +57,7 @@ class Lane:
     gates: tuple[Gate, ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.gates = (*self.scopes.values(), *self.limits, *self.pools)
+        self.gates = (*self.scopes, *self.limits, *self.pools)
 
     @property
     def arrival(self) -> int:
@@ -77,23 +78,23 @@ class Lane:
 
     def join(self, waiter: Waiter) -> None:
         """Queue a call."""
+        self.waiters = self.waiters or deque()
         self.waiters.append(waiter)
         self.live += 1
         self.earliest = min(self.earliest, waiter.deadline)
         self._queue(waiter.cost)
-        for scope in self.scopes.values():
-            scope.state.waiting += 1
-            scope.lanes[self] = None
+        for scope in self.scopes:
+            scope.join(self)
 
     def leave(self, waiter: Waiter) -> None:
         """Count a call out that was granted, refused or gave up."""
         self.live -= 1
         self._queue(-waiter.cost)
-        for scope in self.scopes.values():
-            scope.state.waiting -= 1
-            if not self.live:
-                scope.lanes.pop(self, None)
-        if len(self.waiters) > 2 * self.live + _COMPACT:
+        for scope in self.scopes:
+            scope.leave(self)
+        if not self.live:
+            self.waiters = ()
+        elif len(self.waiters) > 2 * self.live + _COMPACT:
             self.waiters = deque(each for each in self.waiters if not each.future.done())
 
     def ending(self, end: float | None) -> list[Waiter]:

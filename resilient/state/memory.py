@@ -1,22 +1,25 @@
 """The scopes of this process, made when first needed and forgotten when idle."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from weakref import WeakKeyDictionary
 
 import attrs
 from aiohttp import BaseConnector
 
-from resilient.catalog import Catalog, Limit, ScopeKind
+from resilient.catalog import Catalog, ScopeKind
 from resilient.config.service import Service
-from resilient.core.pacing import pace
+from resilient.core.pacing import Pace, pace, part
 from resilient.model import Scope
-from resilient.state.gates import LimitGate, PoolGate, ScopeGate
+from resilient.state.gates import Gate, LimitGate, PoolGate, ScopeGate
 from resilient.state.gauge import gauge
 from resilient.state.lane import Lane
 from resilient.state.scope import ScopeState
 
-SWEPT_AT = 512
-"""How many scopes there are before idle ones are looked for; then twice what is left."""
+SCOPES = 512
+"""How many scopes there are before idle ones are looked for; then a quarter above what is left."""
+
+LANES = 1024
+"""How many lanes there are before unused ones are forgotten; then twice what is left."""
 
 
 @attrs.frozen
@@ -32,6 +35,8 @@ class Names:
         """Return the name of a scope; an endpoint is one within a credential."""
         if kind == "endpoint":
             return f"{self.endpoint}@{self.credential}"
+        if "+" not in kind:
+            return str(getattr(self, kind))
         return "+".join(str(getattr(self, part)) for part in kind.split("+"))
 
 
@@ -46,18 +51,56 @@ def scope_kinds(catalog: Catalog, generic: Catalog) -> tuple[ScopeKind, ...]:
     return tuple(kind for kind in order if kind in found)
 
 
+@attrs.frozen
+class Paced:
+    """A limit of a service: what it is called, whom it holds for, and how it is kept."""
+
+    name: str
+    per: tuple[tuple[ScopeKind, ...], ...]
+    pace: Pace
+    most: int
+
+
+@attrs.frozen(eq=False)
+class Needs:
+    """What a call has to pass; the same for all calls to one endpoint of a service."""
+
+    kinds: tuple[ScopeKind, ...]
+    limits: tuple[Paced, ...]
+
+
+def needs(service: Service) -> "dict[str | None, Needs]":
+    """Return what the calls of a service need, by endpoint; None: those without own limits."""
+    limits, share = service.catalog.limits, service.share
+    kinds = scope_kinds(service.catalog, service.generic)
+    paced = [
+        (each.endpoint, Paced(each.name, each.per, pace(each, share), part(each, share)[0]))
+        for each in limits
+    ]
+    return {
+        endpoint: Needs(kinds, tuple(each for of, each in paced if of in (None, endpoint)))
+        for endpoint in (None, *(each.endpoint for each in limits))
+    }
+
+
 @attrs.define(eq=False, repr=False)
 class Memory:
-    """All scopes, limits and lanes of one middleware."""
+    """All scopes, limits and lanes of one middleware.
+
+    Attributes:
+        limits: By their names, then by their scopes.
+        needs: What calls have to pass, by service, then by endpoint.
+    """
 
     scopes: dict[Scope, ScopeGate] = attrs.field(factory=dict)
-    limits: dict[tuple[Scope, str], LimitGate] = attrs.field(factory=dict)
+    limits: dict[str, dict[Scope, LimitGate]] = attrs.field(factory=dict)
     lanes: dict[tuple[object, ...], Lane] = attrs.field(factory=dict)
     pools: "WeakKeyDictionary[BaseConnector, dict[str, PoolGate]]" = attrs.field(
         factory=WeakKeyDictionary
     )
-    kinds: dict[str, tuple[ScopeKind, ...]] = attrs.field(factory=dict)
-    sweep_at: int = SWEPT_AT
+    needs: dict[str, dict[str | None, Needs]] = attrs.field(factory=dict)
+    sweep_scopes_at: int = SCOPES
+    sweep_lanes_at: int = LANES
 
     def lane(
         self,
@@ -69,32 +112,23 @@ class Memory:
         now: float,
     ) -> Lane:
         """Return the lane of a call."""
-        applying = tuple(
-            limit
-            for limit in service.catalog.limits
-            if limit.endpoint is None or limit.endpoint == names.endpoint
-        )
-        kinds = self._kinds(service)
-        scoped = tuple(names.of(kind) for kind in kinds)
-        pools = () if connector is None else self._pools(connector, names.host)
-        # Pool gates live as long as their connector, and the lane that is found holds them.
-        key = (service.name, scoped, tuple(limit.name for limit in applying), pools, urgent)
+        self.sweep(now)
+        needed = self._needed(service, names.endpoint)
+        rooms = () if connector is None else self._pools(connector, names.host)
+        key = (needed, urgent, *rooms, *(names.of(kind) for kind in needed.kinds))
         lane = self.lanes.get(key)
         if lane is None:
-            self.sweep(now)
-            scopes: dict[str, ScopeGate] = {
-                kind: self._scope(service, kind, name)
-                for kind, name in zip(kinds, scoped, strict=True)
-            }
-            limits = tuple(self._limits(service, applying, names, scopes, now))
-            lane = self.lanes[key] = Lane(scopes, limits, pools, service.max_queue, urgent)
+            scopes = {kind: self._scope(service, kind, names.of(kind)) for kind in needed.kinds}
+            limits = tuple(self._limits(needed, names, scopes, now))
+            queue = service.max_queue
+            lane = self.lanes[key] = Lane(tuple(scopes.values()), limits, rooms, queue, urgent)
         return lane
 
-    def _kinds(self, service: Service) -> tuple[ScopeKind, ...]:
-        found = self.kinds.get(service.name)
+    def _needed(self, service: Service, endpoint: str) -> Needs:
+        found = self.needs.get(service.name)
         if found is None:
-            found = self.kinds[service.name] = scope_kinds(service.catalog, service.generic)
-        return found
+            found = self.needs[service.name] = needs(service)
+        return found.get(endpoint) or found[None]
 
     def _scope(self, service: Service, kind: str, name: str) -> ScopeGate:
         scope = Scope(service.name, kind, name)
@@ -108,59 +142,77 @@ class Memory:
         return gate
 
     def _limits(
-        self,
-        service: Service,
-        applying: tuple[Limit, ...],
-        names: Names,
-        scopes: Mapping[str, ScopeGate],
-        now: float,
-    ) -> "list[LimitGate]":
-        found = []
-        for limit in applying:
+        self, needed: Needs, names: Names, scopes: Mapping[ScopeKind, ScopeGate], now: float
+    ) -> Iterator[LimitGate]:
+        for limit in needed.limits:
+            gates = self.limits.setdefault(limit.name, {})
             for per in limit.per:
-                key = (_scope_of(service, per, names, scopes), limit.name)
-                gate = self.limits.get(key)
+                within = [scopes[kind] for kind in per]
+                scope = _scope_of(within, names)
+                gate = gates.get(scope)
                 if gate is None:
-                    most = max(1, int(limit.calls * service.share))
-                    new = gauge(pace(limit, service.share), most, now)
-                    parents = tuple(scopes[each].state for each in per)
-                    gate = self.limits[key] = LimitGate(limit.name, new, parents)
-                    for parent in parents:
-                        parent.gauges.append(new)
-                found.append(gate)
-        return found
+                    gate = gates[scope] = LimitGate(limit.name, gauge(limit.pace, limit.most, now))
+                    for each in within:
+                        each.limits += (gate,)
+                yield gate
 
     def _pools(self, connector: BaseConnector, host: str) -> tuple[PoolGate, ...]:
-        gates = self.pools.setdefault(connector, {})
+        gates = self.pools.get(connector)
+        if gates is None:
+            gates = self.pools[connector] = {}
         rooms = (("", connector.limit), (host, connector.limit_per_host))
-        return tuple(gates.setdefault(key, PoolGate(room)) for key, room in rooms if room)
-
-    def rates(self, state: ScopeState) -> dict[str, float]:
-        """Return the calls a second that the limits of a scope allow, by their names."""
-        return {
-            gate.name: gate.gauge.rate for gate in self.limits.values() if state in gate.parents
-        }
+        return tuple(gates.get(key) or _room(gates, key, room) for key, room in rooms if room)
 
     def sweep(self, now: float) -> None:
-        """Forget what would be no different if it were new; a lane is only a way to it."""
-        if max(len(self.scopes), len(self.lanes)) < self.sweep_at:
-            return
+        """Forget what would be no different if it were new."""
+        if len(self.lanes) >= self.sweep_lanes_at:
+            self._sweep_lanes()
+        if len(self.scopes) >= self.sweep_scopes_at:
+            self._sweep_scopes(now)
+
+    def _sweep_lanes(self) -> None:
+        """Forget those in which nobody waits: a lane is only a way to its gates."""
         self.lanes = {key: lane for key, lane in self.lanes.items() if lane.live}
-        for scope in [s for s, gate in self.scopes.items() if gate.state.idle(now)]:
-            del self.scopes[scope]
-        queued = {id(gate) for lane in self.lanes.values() for gate in lane.limits}
-        for key, gate in list(self.limits.items()):
-            if gate.gauge.idle(now) and id(gate) not in queued:
-                del self.limits[key]
-                for parent in gate.parents:
-                    parent.gauges.remove(gate.gauge)
-        self.sweep_at = max(SWEPT_AT, 2 * len(self.scopes), 2 * len(self.lanes))
+        needed = self._needed_gates()
+        for connector, pools in self.pools.items():
+            self.pools[connector] = {
+                host: pool for host, pool in pools.items() if pool.used or pool in needed
+            }
+        self.sweep_lanes_at = max(LANES, 2 * len(self.lanes))
+
+    def _sweep_scopes(self, now: float) -> None:
+        needed = self._needed_gates()
+
+        def is_kept(limit: LimitGate) -> bool:
+            return not limit.gauge.idle(now) or limit in needed
+
+        self.scopes = {scope: gate for scope, gate in self.scopes.items() if not gate.idle(now)}
+        for name, limits in self.limits.items():
+            self.limits[name] = {scope: gate for scope, gate in limits.items() if is_kept(gate)}
+        for gate in self.scopes.values():
+            gate.limits = tuple(filter(is_kept, gate.limits))
+        self.sweep_scopes_at = max(SCOPES, len(self.scopes) * 5 // 4)
+
+    def _needed_gates(self) -> set[Gate]:
+        return {gate for lane in self.lanes.values() if lane.live for gate in lane.gates}
+
+    def gates(self) -> Iterator[Gate]:
+        """Yield all of them."""
+        yield from self.scopes.values()
+        for limits in self.limits.values():
+            yield from limits.values()
+        for pools in self.pools.values():
+            yield from pools.values()
 
 
-def _scope_of(
-    service: Service, per: tuple[ScopeKind, ...], names: Names, scopes: Mapping[str, ScopeGate]
-) -> Scope:
-    if len(per) == 1:
-        return scopes[per[0]].state.scope
-    kind = "+".join(per)
-    return Scope(service.name, kind, names.of(kind))
+def _room(gates: dict[str, PoolGate], host: str, room: int) -> PoolGate:
+    gate = gates[host] = PoolGate(room)
+    return gate
+
+
+def _scope_of(within: "list[ScopeGate]", names: Names) -> Scope:
+    scopes = [gate.state.scope for gate in within]
+    if len(scopes) == 1:
+        return scopes[0]
+    kind = "+".join(scope.kind for scope in scopes)
+    return Scope(scopes[0].service, kind, names.of(kind))

@@ -9,7 +9,6 @@ import attrs
 
 from resilient.catalog import Ban
 from resilient.model import Scope
-from resilient.state.gauge import Gauge
 
 FRESH: Final = 1.0
 """Seconds after which a new scope lets everybody go, answer or not."""
@@ -54,7 +53,7 @@ class Blocked:
     reason: str
 
 
-@attrs.define(eq=False, repr=False)
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class ScopeState:
     """One scope.
 
@@ -62,7 +61,6 @@ class ScopeState:
         scope: Its name.
         guarded: Whether a limit or a ban rule hangs on it: then a new one sends a probe.
         ban: The vendor's ban rule, if it has one and this scope can be banned.
-        gauges: The limits within it.
         paused_until: Nothing goes before; it only ever moves later.
         heard: Whether an answer ever came.
         refusals: When each refusal in a row was heard.
@@ -76,12 +74,11 @@ class ScopeState:
     scope: Scope
     guarded: bool
     ban: Ban | None = None
-    gauges: list[Gauge] = attrs.field(factory=list)
     paused_until: float = 0.0
     pause_length: float = 0.0
     steps: int = 0
     heard: bool = False
-    refusals: list[float] = attrs.field(factory=list)
+    refusals: tuple[float, ...] = ()
     blocked: Blocked | None = None
     probing: bool = attrs.field(init=False)
     fresh: bool = attrs.field(init=False)
@@ -122,17 +119,17 @@ class ScopeState:
         expiry = self.refusals[0] + self.ban.within - now if self.refusals else None
         return Hold("in_flight", expiry)
 
-    def enter(self, call: object, now: float) -> None:
-        """Note that a call goes; it becomes the probe if one is wanted."""
+    def enter(self, call: object, now: float) -> bool:
+        """Note that a call goes; it becomes the probe if one is wanted.
+
+        Tell whether it is the first after a pause: each bucket holds one call again.
+        """
         self.in_flight += 1
-        if not self.emptied:
-            # The end of a pause: each bucket holds one call again.
-            self.emptied = True
-            for gauge in self.gauges:
-                gauge.empty(now)
         if self.probing:
             self.probe = call
             self.fresh_until = min(self.fresh_until, now + FRESH)
+        emptied, self.emptied = self.emptied, True
+        return not emptied
 
     def leave(self, call: object) -> None:
         """Note that a call was not sent, or cancelled: the next in line may be the probe."""
@@ -150,23 +147,22 @@ class ScopeState:
         if marked:
             return None
         if self.refusals and sent_at >= self.refusals[-1]:
-            self.refusals.clear()
+            self.refusals = ()
         return self.open() if mine or (self.fresh and not self.refusals) else None
 
-    def lost(self, call: object, now: float) -> Change | None:
+    def lost(self, call: object, now: float) -> None:
         """Note that no answer came, and none can be concluded: the next probe waits."""
         self.in_flight -= 1
         if self.probe is not call:
-            return None
+            return
         self.probe = None
         self.lost_probes += 1
         if self.blocked is not None:
             self.blocked.until = now + self.blocked.cool_down
-            return None
+            return
         backed_off = min(20.0, 0.2 * 2.0 ** min(self.lost_probes, 10))
         length = max(self.pause_length, backed_off) if self.refusals else backed_off
         self.paused_until = max(self.paused_until, now + length)
-        return None
 
     def open(self) -> Change | None:
         """Let everybody go."""
@@ -186,7 +182,7 @@ class ScopeState:
         """Pause for at least `seconds`; a refusal counts for the ban rule."""
         change: Change = "paused" if now + seconds > self.paused_until else "held"
         if refusal:
-            self.refusals.append(now)
+            self.refusals += (now,)
             self._forget(now)
             if self.ban is not None and len(self.refusals) >= self.ban.after - 1:
                 change = "blocked" if len(self.refusals) >= self.ban.after else "foreseen"
@@ -229,7 +225,7 @@ class ScopeState:
         """Lift a pause and a block by hand; a probe goes first. Tell whether there was one."""
         was_shut = self.blocked is not None or self.paused_until > now
         self.blocked, self.paused_until, self.pause_length, self.steps = None, 0.0, 0.0, 0
-        self.refusals.clear()
+        self.refusals = ()
         return was_shut
 
     def row(self, now: float) -> int:
@@ -238,18 +234,13 @@ class ScopeState:
         return len(self.refusals)
 
     def idle(self, now: float) -> bool:
-        """Tell whether nothing would be lost with it."""
+        """Tell whether a new one would know no less."""
         self._forget(now)
         busy = self.blocked or self.in_flight or self.waiting or self.probe or self.refusals
         shut = self.probing and not self.fresh
-        return (
-            not busy
-            and not shut
-            and now >= self.paused_until
-            and all(gauge.idle(now) for gauge in self.gauges)
-        )
+        return not busy and not shut and now >= self.paused_until
 
     def _forget(self, now: float) -> None:
         within = self.ban.within if self.ban else _REMEMBERED
         while self.refusals and self.refusals[0] + within <= now + _HAIR:
-            self.refusals.pop(0)
+            self.refusals = self.refusals[1:]

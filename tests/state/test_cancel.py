@@ -17,7 +17,7 @@ def left(desk: Desk) -> tuple[int, int, int, int]:
         sum(state.in_flight for state in states),
         sum(state.waiting for state in states),
         sum(lane.live + lane.queued for lane in lanes),
-        sum(gate.queued for gate in desk.admission.memory.limits.values()),
+        sum(gate.queued for gate in desk.admission.memory.gates()),
     )
 
 
@@ -146,7 +146,7 @@ async def test_leavers_do_not_pile_up() -> None:
         task = asyncio.create_task(desk.call(credential="two"))
         await asyncio.sleep(0)
         task.cancel()
-    gates = [*desk.admission.memory.limits.values(), *desk.admission.memory.scopes.values()]
+    gates = desk.admission.memory.gates()
     assert sum(len(gate.heads) + len(gate.due) for gate in gates) < 200
     assert not first.done()
     await first

@@ -5,6 +5,7 @@ import gc
 import random
 import tracemalloc
 
+import aiohttp
 import pytest
 from desk import LATCH, Desk, limit, service
 from oracle import Spent, most_in_window
@@ -12,14 +13,21 @@ from oracle import Spent, most_in_window
 from resilient.catalog import Ban
 from resilient.model import Block, Pause
 from resilient.state import memory
+from resilient.state.memory import LANES
 
 BOTH = service(limit(60, 60, "credential", "ip"), limit(600, 3600, name="hour"))
 
 
 @pytest.fixture
 def _swept_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for idle scopes with every new one."""
-    monkeypatch.setattr(memory, "SWEPT_AT", 1)
+    """Look for idle scopes and unused lanes with every new one."""
+    monkeypatch.setattr(memory, "SCOPES", 1)
+    monkeypatch.setattr(memory, "LANES", 1)
+
+
+def sweep_next(desk: Desk) -> None:
+    """Let the next new lane begin with a sweep."""
+    desk.admission.memory.sweep_scopes_at = desk.admission.memory.sweep_lanes_at = 1
 
 
 def credentials(desk: Desk) -> set[str]:
@@ -32,8 +40,8 @@ async def test_the_same_gates_for_the_same_names() -> None:
     desk = Desk(BOTH)
     one, two, again = desk.lane("one"), desk.lane("two"), desk.lane("one")
     assert one is again
-    assert one.scopes["ip"] is two.scopes["ip"]
-    assert one.scopes["credential"] is not two.scopes["credential"]
+    assert ["credential", "ip", "host"] == [gate.state.scope.kind for gate in one.scopes]
+    assert [False, True, True] == [a is b for a, b in zip(one.scopes, two.scopes, strict=True)]
     assert 1 == len(set(one.limits) & set(two.limits))
 
 
@@ -45,10 +53,10 @@ async def test_idle_scopes_are_forgotten() -> None:
         await desk.call(credential=f"c{number}")
     assert len(credentials(desk)) > 90
     await asyncio.sleep(7200)
-    desk.admission.memory.sweep_at = 1
+    sweep_next(desk)
     desk.lane("last")
     assert {"last"} == credentials(desk)
-    assert 3 == len(desk.admission.memory.limits)
+    assert [2, 1] == [len(limits) for limits in desk.admission.memory.limits.values()]
     assert 1 == len(desk.admission.memory.lanes)
 
 
@@ -106,15 +114,16 @@ async def test_forgetting_grants_nothing(seed: int) -> None:
         for _ in range(1500):
             group.create_task(one(f"c{chance.choice([0, 0, 0, 1, 2, chance.randrange(300)])}"))
             await asyncio.sleep(chance.choice([0, 0, 0.01, 0.5, 15]))
-            desk.admission.memory.sweep_at = 1
+            sweep_next(desk)
     assert most_in_window([each for mine in sent.values() for each in mine], 10) <= 20
     assert all(most_in_window(mine, 10) <= 20 for mine in sent.values())
     assert all(most_in_window(mine, 120) <= 40 for mine in sent.values())
 
 
 async def test_the_size_of_a_scope() -> None:
-    """A credential that is in use, and its limit, take two KiB at most."""
-    desk, many = Desk(service(limit(60, 60))), 3000
+    """A credential that is in use, its limit and its lane take 1300 bytes at most."""
+    desk, many = Desk(service(limit(60, 60))), 2500
+    desk.admission.memory.sweep_lanes_at = 2 * many
     gc.collect()
     tracemalloc.start()
     for number in range(many):
@@ -123,7 +132,7 @@ async def test_the_size_of_a_scope() -> None:
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert many < len(desk.admission.memory.scopes)
-    assert size < 2048 * many
+    assert size < 1300 * many
 
 
 async def test_many_scopes() -> None:
@@ -136,4 +145,20 @@ async def test_many_scopes() -> None:
             await asyncio.sleep(1.5)
             most = max(most, len(desk.admission.memory.scopes))
     assert most < 2000
-    assert len(desk.admission.memory.lanes) < 2000
+    assert len(desk.admission.memory.lanes) <= LANES
+
+
+async def test_many_hosts() -> None:
+    """However many hosts a connector meets, only those with a connection are remembered."""
+    desk, most = Desk(service(limit(6000, 60))), 0
+    connector = aiohttp.TCPConnector(limit=10, limit_per_host=2)
+    held = await desk.admit(host="held", connector=connector)
+    for number in range(2 * LANES):
+        grant = await desk.admit(host=f"h{number}", connector=connector)
+        assert grant.lane.pools[1] is desk.admission.memory.pools[connector][f"h{number}"]
+        grant.answered((), LATCH)
+        grant.disconnected()
+        most = max(most, len(desk.admission.memory.pools[connector]))
+    assert most <= LANES + 2
+    assert held.lane.pools == desk.lane(host="held", connector=connector).pools
+    await connector.close()

@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from desk import Desk, finish, limit, service
+from oracle import inversions
 
 MAIL = service(
     limit(1200, 60, "credential", "ip"),
@@ -16,11 +16,6 @@ MAIL = service(
 
 CROSSED = service(limit(10, 10, "credential", "host"))
 """Lanes that share one limit each with others, and not the same."""
-
-
-def inversions(order: list[Any]) -> int:
-    """Count neighbours in the wrong order."""
-    return sum(a > b for a, b in pairwise(order))
 
 
 async def crowd(desk: Desk, count: int, **lane: Any) -> list[asyncio.Task[float]]:

@@ -155,8 +155,7 @@ async def test_the_end() -> None:
     done = await finish(*tasks)
     assert {"closed"} == {each[0] for each in done if isinstance(each, tuple)}
     assert ("closed", 0.0, None) == await refusal(desk)
-    gates = [*desk.admission.memory.scopes.values(), *desk.admission.memory.limits.values()]
-    assert all(gate.timer is None for gate in gates)
+    assert all(gate.timer is None for gate in desk.admission.memory.gates())
 
 
 @pytest.mark.parametrize(
