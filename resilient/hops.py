@@ -31,6 +31,7 @@ class Hop:
         deadline: When the call ends.
         sends: How often it was sent until now.
         resends: How often of these again.
+        refreshed: Whether the credential was renewed for it.
         at: When it was handed on.
         before: The hop before it, if it is not the first.
     """
@@ -44,6 +45,7 @@ class Hop:
     deadline: float
     sends: int
     resends: int
+    refreshed: bool
     at: float
     before: "Hop | None" = attrs.field(default=None, repr=False)
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -14,10 +14,18 @@ from yarl import URL
 from resilient.catalog import CredentialRule, Endpoint
 from resilient.config.service import Config, Service
 from resilient.core.endpoints import Endpoints, match_endpoint, match_host
-from resilient.credentials import ApiKey, CannotSign, Credential, Keyring, as_credential
+from resilient.credentials import (
+    ApiKey,
+    CannotSign,
+    Credential,
+    Keyring,
+    as_credential,
+    renewal,
+)
 from resilient.credentials.place import carried
 from resilient.errors import ConfigError
 from resilient.options import Options
+from resilient.state.budget import Budget
 
 DEFAULT = "default"
 """What a service's only credential is called."""
@@ -44,6 +52,7 @@ class Serving:
     Attributes:
         rule: What the catalog says of its credential, its token endpoint where the service is.
         secret_names: Fields that hold a credential, not to be shown.
+        budget: How many retries all its calls may still make.
     """
 
     service: Service
@@ -51,6 +60,7 @@ class Serving:
     endpoints: Endpoints = attrs.field(init=False, repr=False)
     rule: CredentialRule | None = attrs.field(init=False)
     secret_names: frozenset[str] = attrs.field(init=False)
+    budget: Budget = attrs.field(init=False, repr=False)
     started: bool = False
     warned: bool = False
     _making: "dict[str, asyncio.Task[Credential]]" = attrs.field(
@@ -64,6 +74,7 @@ class Serving:
         service = self.service
         self.endpoints = Endpoints(service.catalog.endpoints)
         self.rule = _at_home(service)
+        self.budget = Budget(service.retry_budget)
         fields = self.rule.fields if self.rule else ()
         self.secret_names = frozenset(field.name for field in fields)
         self._egress = service.egress or socket.gethostname()
@@ -123,12 +134,21 @@ class Serving:
         return any(value in current.values.values() for current in rings if current)
 
     def _known(self, name: str) -> str:
-        if isinstance(self.source, Mapping) and name not in self.source:
+        """Return a name that there is: one mistyped would be a scope of its own."""
+        names = self._names()
+        if names is not None and name not in names:
             raise ConfigError(
                 f"the service {self.service.name!r} has no credential {name!r}; "
-                f"it has {', '.join(self.source)}"
+                f"it has {', '.join(names)}"
             )
         return name
+
+    def _names(self) -> Collection[str] | None:
+        """Return what its credentials are called; None: whatever the caller or the host says."""
+        if isinstance(self.source, Mapping):
+            return self.source
+        is_open = not isinstance(self.source, Credential) or self.service.credential_from == "host"
+        return None if is_open else (DEFAULT,)
 
     def _only(self) -> str:
         if isinstance(self.source, Mapping):
@@ -147,26 +167,34 @@ class Serving:
 
     async def keyring(self, name: str, now: float) -> Keyring:
         """Return what holds a credential; it is made on first use."""
-        held = self.source.get(name) if isinstance(self.source, Mapping) else self.source
-        made = not isinstance(held, Credential)
-        # One credential under several names is renewed once: its refresh token is good once.
-        key = name if made else id(held)
+        held = self._held(name)
+        key = name if held is None else id(held)
         keyring = self._keyrings.get(key)
         if keyring is None:
             self._forget(now)
-            credential = held if isinstance(held, Credential) else await self._made(name)
+            credential = held or await self._made(name)
             # Another call may have made it while this one waited.
             keyring = self._keyrings.setdefault(key, Keyring(credential))
         keyring.last_used = now
         return keyring
 
+    def _held(self, name: str) -> Credential | None:
+        """Return the credential of a name; None: it is made on demand.
+
+        One credential under several names is renewed once: its refresh token is good once.
+        """
+        held = self.source.get(name) if isinstance(self.source, Mapping) else self.source
+        return held if isinstance(held, Credential) else None
+
     async def _made(self, name: str) -> Credential:
         """Return a credential that is made on demand: once for all who wait for it."""
         task = self._making.get(name)
         if task is None:
-            task = self._making[name] = asyncio.ensure_future(self._make(name))
+            making = renewal.run(self.service.name, name, lambda: self._make(name))
+            task = self._making[name] = asyncio.ensure_future(making)
             task.add_done_callback(lambda done: self._is_made(name, done))
-        await asyncio.wait((task,))
+        if not task.done():
+            await asyncio.wait((task,))
         if task.cancelled():
             raise CannotSign("The client was closed while its credential was being made.")
         return task.result()
@@ -189,6 +217,19 @@ class Serving:
         ]
         for name in idle:
             del self._keyrings[name]
+
+    def forgive(self, credential: str | None) -> None:
+        """Let a credential, or every one of them, be renewed at once."""
+        wanted = None if credential is None else self._held(credential) or credential
+        for key, keyring in self._keyrings.items():
+            if wanted in (None, key, keyring.credential):
+                keyring.forgive()
+
+    def forget_tasks(self) -> None:
+        """Let go of what was under way in a loop that has ended: it will never be done."""
+        self._making.clear()
+        for keyring in self._keyrings.values():
+            keyring.forget_task()
 
     async def aclose(self) -> None:
         """Stop what is under way."""

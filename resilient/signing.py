@@ -2,20 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import TypeVar
 
 import attrs
 from aiohttp import ClientRequest
 
 from resilient.credentials import Calls, CredentialUnavailable, Keyring, Signature, place
-from resilient.options import using
 from resilient.serving import Serving
 
 T = TypeVar("T")
-
-renewing: ContextVar[tuple[str, str] | None] = ContextVar("resilient_renewing", default=None)
-"""Service and credential that the current task loads or renews: its calls are not signed."""
 
 
 class OutOfTime(CredentialUnavailable):
@@ -111,13 +106,22 @@ class Signing:
         ring.told = new.generation
         return True
 
+    def helped(self, *, renewed: bool) -> None:
+        """Note that the call succeeded; `renewed` if it was refused before."""
+        if self.keyring is not None and self.signature is not None:
+            self.keyring.helped(self.signature.generation, renewed=renewed)
+
+    def in_vain(self) -> None:
+        """Note that the call was refused again after a renewal."""
+        if self.keyring is not None and self.signature is not None:
+            self.keyring.in_vain(self.signature.generation)
+
     async def _within(self, deadline: float, work: Callable[[Calls], Awaitable[T]]) -> T:
-        """Wait for others' work too; the calls that it makes are none of this caller's."""
+        """Wait for work that may be others' too: it goes on where this caller gives up."""
         limit = asyncio.timeout_at(None if deadline == float("inf") else deadline)
         try:
             async with limit:
-                with using(renewing, (self.serving.service.name, self.name)):
-                    return await work(self._calls())
+                return await work(self._calls())
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -129,4 +133,6 @@ class Signing:
             http=self.request.session,
             origin=self.request.url.origin(),
             allowed=self.serving.may_sign,
+            service=self.serving.service.name,
+            name=self.name,
         )

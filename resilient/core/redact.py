@@ -14,6 +14,11 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _TOKEN = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[A-Za-z0-9_\-:.~+=%]{20,}")
+# Bounded: without it a text of nothing but names would take quadratic time.
+_SECRET_PAIR = re.compile(
+    rf"(?:{_SECRET_NAME.pattern.replace('$', '')})[^=&;]{{0,64}}=", re.IGNORECASE
+)
+_USER = re.compile(r"//[^/?#\s]*@")
 _LONGEST_URL = 2048
 
 
@@ -38,8 +43,15 @@ def url(text: str, secret_names: Collection[str] = ()) -> str:
     return printable(shown, _LONGEST_URL)
 
 
+def without_user(text: str) -> str:
+    """Return a text with the user information of any URL in it taken out."""
+    return _USER.sub(f"//{REDACTED}@", text)
+
+
 def _segment(segment: str) -> str:
-    return REDACTED if _TOKEN.fullmatch(segment) else segment
+    name, *parameters = segment.split(";")
+    shown = REDACTED if _TOKEN.fullmatch(name) else name
+    return ";".join((shown, *(_pair(each, ()) for each in parameters)))
 
 
 def _pair(pair: str, secret_names: Collection[str]) -> str:
@@ -49,7 +61,8 @@ def _pair(pair: str, secret_names: Collection[str]) -> str:
     if not equals:
         return REDACTED if _TOKEN.fullmatch(name) else name
     secret = plain in secret_names or _SECRET_NAME.search(plain)
-    # Base64 has slashes, which divide nothing here.
-    if secret or _TOKEN.fullmatch(unquote_plus(value).replace("/", "")):
+    held = unquote_plus(value)
+    # Base64 has slashes, which divide nothing here; and a value may be a URL, or pairs, itself.
+    if secret or _TOKEN.fullmatch(held.replace("/", "")) or _SECRET_PAIR.search(held):
         value = REDACTED
     return f"{quote(plain, safe='[]')}={value}"

@@ -25,9 +25,9 @@ _FORM = "application/x-www-form-urlencoded"
 _XML_TYPES = ("application/xml", "text/xml")
 # What aiohttp calls a body whose kind nobody named.
 _UNNAMED = ("", "application/octet-stream", "text/plain")
-_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
-_PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:(?:<\?.*?\?>|<!--.*?-->)\s*)*", re.DOTALL)
-_START_TAG = re.compile(rb"<([^\s/>]+)(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
+_CHARSET = re.compile(r"charset\s*+=\s*+\"?([^\s;\"]++)", re.IGNORECASE)
+_PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:(?:<\?.*?\?>|<!--.*?-->)\s*+)*+", re.DOTALL)
+_START_TAG = re.compile(rb"<([^\s/>]++)(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>")
 
 
 @attrs.frozen(kw_only=True)

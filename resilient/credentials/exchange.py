@@ -7,6 +7,7 @@ from typing import Any, Literal
 import aiohttp
 
 from resilient.credentials.protocol import Calls, CredentialRefused, CredentialUnavailable
+from resilient.credentials.secret import Concealed
 from resilient.errors import ApiError, Blocked, RateLimited, Unavailable
 
 LONGEST_REPLY = 64 * 1024
@@ -45,7 +46,7 @@ async def post(
         CredentialRefused: The vendor says no, or what comes back is no JSON object.
         CredentialUnavailable: The vendor cannot say.
     """
-    body: dict[str, Any] = {"json" if encoding == "json" else "data": dict(sent)}
+    body: dict[str, Any] = {"json" if encoding == "json" else "data": Concealed(sent)}
     accept = {"Accept": "application/json"}
     try:
         async with calls.http.post(
@@ -56,6 +57,8 @@ async def post(
         if refused := refusal(error, what):
             raise refused from error
         raise
+    except aiohttp.ClientPayloadError:
+        raise CredentialUnavailable(f"The vendor's reply to {what} broke off.") from None
     return _accepted(status, reply, what)
 
 
@@ -104,4 +107,4 @@ def _object(body: bytes | None) -> Mapping[str, Any] | None:
         found = json.loads(body or b"", parse_int=float)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return Concealed(found) if isinstance(found, dict) else None

@@ -1,30 +1,33 @@
-"""One credential in use: loaded once, renewed once for everybody, and dead when refused.
-
-Time is not known here: who is idle is the middleware's to decide.
-"""
+"""One credential in use: loaded once, renewed once for everybody, and dead when refused."""
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import aiohttp
 import attrs
 
+from resilient.clock import Clock
+from resilient.credentials import renewal
 from resilient.credentials.protocol import (
     Calls,
     CannotSign,
     Credential,
     CredentialRefused,
+    CredentialUnavailable,
     Values,
 )
-from resilient.credentials.secret import checked
+from resilient.credentials.rest import Rest
+from resilient.credentials.secret import Concealed, checked
 
 PATIENCE = 5.0
 """Seconds that a renewal may take to finish when everything is closed."""
 
 _REMEMBERED = 8
+
+_IN_VAIN = CredentialRefused, "The vendor renews the credential and refuses it all the same."
+_FAILED = CredentialUnavailable, "The credential could not be had just now, and is tried again."
 
 
 @attrs.frozen
@@ -55,6 +58,7 @@ class Keyring:
     told: int = attrs.field(default=0, init=False)
     _current: Signature | None = attrs.field(default=None, init=False)
     _refused: CredentialRefused | None = attrs.field(default=None, init=False, repr=False)
+    _rest: Rest = attrs.field(factory=Rest, init=False, repr=False)
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False, repr=False)
     _via: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _spent: deque[Values] = attrs.field(
@@ -63,8 +67,8 @@ class Keyring:
 
     @property
     def current(self) -> Signature | None:
-        """What signs calls now; None before the first load, and when it is refused for good."""
-        return self._current if self._refused is None else None
+        """What signs calls now; None before the first load, and while it is refused."""
+        return self._current if self._dead() is None else None
 
     @property
     def busy(self) -> bool:
@@ -76,10 +80,13 @@ class Keyring:
 
         Raises:
             CredentialRefused: It is dead, and its store knows nothing else.
+            CredentialUnavailable: It could not be had just now.
             CannotSign: The keyring was closed meanwhile.
         """
         while self.busy or (current := self.current) is None:
-            await self._join(self._running or self._start(self._load(calls), calls), calls)
+            if self._current is None and self._refused is None and not self.busy:
+                self._check_rest()
+            await self._join(self._running or self._start(self._load, calls), calls)
         return current
 
     async def renew(self, generation: int, calls: Calls) -> None:
@@ -89,12 +96,33 @@ class Keyring:
 
         Raises:
             CredentialRefused: There are none.
+            CredentialUnavailable: It could not be renewed just now.
             CannotSign: The keyring was closed meanwhile.
         """
         while self._current is None or self._current.generation <= generation:
-            if self._refused is not None and not self.busy:
-                raise self._refused.again()
-            await self._join(self._running or self._start(self._renew(calls), calls), calls)
+            if not self.busy:
+                self._check_rest()
+            await self._join(self._running or self._start(self._renew, calls), calls)
+
+    def helped(self, generation: int, *, renewed: bool) -> None:
+        """Note that a call succeeded; `renewed` if values before these were refused to it."""
+        self._rest.helped(generation, renewed=renewed)
+
+    def in_vain(self, generation: int) -> None:
+        """Note that values were refused to a call that had been refused the ones before.
+
+        The next renewal waits, and if no call has succeeded since the last that was in vain,
+        all calls do, unless the store has other values.
+        """
+        self._rest.in_vain(generation, Clock.now())
+        self._spend()
+
+    def forgive(self) -> None:
+        """Let the next renewal come at once, whatever became of those before.
+
+        What the vendor has refused for good stays refused until the store has other values.
+        """
+        self._rest.end()
 
     async def aclose(self) -> None:
         """Let what is under way finish, for a while: else a new pair might be lost; then cancel.
@@ -106,31 +134,58 @@ class Keyring:
             self._task.cancel()
             await asyncio.wait((self._task,))
 
+    def forget_task(self) -> None:
+        """Let go of a load or a renewal whose event loop has ended: it will never be done."""
+        self._task = None
+
     @property
     def _running(self) -> asyncio.Task[None] | None:
         return self._task if self.busy else None
 
-    def _start(self, work: Coroutine[Any, Any, None], calls: Calls) -> asyncio.Task[None]:
+    def _check_rest(self) -> None:
+        if (held := self._dead() or self._resting()) is not None:
+            raise held
+
+    def _dead(self) -> CredentialRefused | CredentialUnavailable | None:
+        """Return why nothing is signed, if so."""
+        if self._refused is not None:
+            return self._refused.again()
+        if self._current is None or self._rest.distrusts(self._current.generation):
+            return self._resting()
+        return None
+
+    def _resting(self) -> CredentialRefused | CredentialUnavailable | None:
+        """Return why nothing is renewed for the moment, if so."""
+        left = self._rest.until - Clock.now()
+        if left <= 0:
+            return None
+        kind, why = _FAILED if self._rest.failed else _IN_VAIN
+        held = kind(why)
+        held.wait = left
+        return held
+
+    def _start(self, work: Callable[[Calls], Awaitable[None]], calls: Calls) -> asyncio.Task[None]:
         """Begin, in a task of its own: a call that is cancelled takes nobody along."""
         self._via = calls.http
-        self._task = asyncio.create_task(work)
+        running = renewal.run(calls.service, calls.name, lambda: work(calls))
+        self._task = asyncio.create_task(running)
         self._task.add_done_callback(_heard)
         return self._task
 
     async def _join(self, task: asyncio.Task[None], calls: Calls) -> None:
         """Wait for a task and raise what it raised; being cancelled leaves it running."""
         via = self._via
-        await asyncio.wait((task,))
+        if not task.done():  # an eager one may be, and who waits no more keeps his place
+            await asyncio.wait((task,))
         if task.cancelled():
             raise CannotSign("The client was closed while its credential was being fetched.")
-        try:
-            task.result()
-        except CredentialRefused:
-            raise
-        except Exception:
-            # Who began it has closed his session, but we have one of our own: once more.
-            if via is None or not via.closed or calls.http.closed:
-                raise
+        error = task.exception()
+        if isinstance(error, (CredentialRefused, CredentialUnavailable)):
+            # Without the frames that it comes from: there are secrets among their variables.
+            raise error.again()
+        # Who began it has closed his session, but we have one of our own: once more.
+        if error is not None and (via is None or not via.closed or calls.http.closed):
+            task.result()  # raises it with the traceback that it came with, not one that grows
 
     async def _load(self, calls: Calls) -> None:
         try:
@@ -138,12 +193,15 @@ class Keyring:
         except CredentialRefused as refused:
             self._latch(refused)
             raise
-        except Exception:
-            if self._refused is None:
-                raise
-            raise self._refused.again() from None
-        if self._refused is not None and values in self._spent:
-            raise self._refused.again()
+        except Exception as error:
+            if (dead := self._dead()) is not None:
+                raise dead from None
+            self._fails(error, calls)
+            raise
+        if values not in self._spent:
+            self._rest.end()
+        elif (dead := self._dead()) is not None:
+            raise dead
         self._accept(values)
 
     async def _renew(self, calls: Calls) -> None:
@@ -153,7 +211,16 @@ class Keyring:
         except CredentialRefused as refused:
             self._latch(refused)
             raise
+        except Exception as error:
+            self._fails(error, calls)
+            raise
         self._accept(values)
+
+    def _fails(self, error: Exception, calls: Calls) -> None:
+        # What is said before anything is asked, or by a closed session, is not the vendor's word.
+        if not isinstance(error, CannotSign) and not calls.http.closed:
+            self._rest.fails(self._current.generation if self._current else 0, Clock.now())
+            self._spend()
 
     async def _renewed(self, calls: Calls, stale: Values) -> Values:
         if self.credential.refreshable:
@@ -189,6 +256,7 @@ def _frozen(values: object) -> Values:
             f"The credential gave {type(values).__name__}, expected a mapping of texts."
         )
     try:
-        return MappingProxyType({str(k): checked(v, f"{k!r}") for k, v in values.items()})
+        texts = Concealed({str(k): checked(v, f"{k!r}") for k, v in values.items()})
     except ValueError as error:
         raise CredentialRefused(f"The credential cannot be sent: {error}.") from None
+    return MappingProxyType(texts)

@@ -16,7 +16,7 @@ from resilient.catalog import TokenEndpoint
 from resilient.clock import Clock
 from resilient.credentials.exchange import post
 from resilient.credentials.protocol import Calls, CannotSign, CredentialRefused, Values
-from resilient.credentials.secret import checked
+from resilient.credentials.secret import Concealed, checked
 
 _WHAT = "the token's renewal"
 
@@ -73,7 +73,7 @@ class TokenPair:
     @property
     def values(self) -> Values:
         """What goes into the catalog's fields."""
-        return {"token": self.access_token}
+        return Concealed(token=self.access_token)
 
     def asdict(self) -> dict[str, str | float | None]:
         """Return what a store can hold, and `load` may return."""
@@ -157,18 +157,17 @@ class OAuth2:
         if pair.refresh_token is None:
             raise CredentialRefused("No refresh token is stored.")
         endpoint = self._endpoint(calls)
-        known = {
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "refresh_token": pair.refresh_token,
-            "redirect_uri": self.redirect_uri,
-        }
-        sent = {"grant_type": "refresh_token"}
+        known = Concealed(
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            refresh_token=pair.refresh_token,
+            redirect_uri=self.redirect_uri,
+        )
+        sent = Concealed(grant_type="refresh_token")
         for name in endpoint.send:
-            value = known.get(name)
-            if value is None:
+            if known.get(name) is None:
                 raise CannotSign(f"The token endpoint wants {name!r}: give it to OAuth2.")
-            sent[name] = value
+            sent[name] = known[name]
         reply = await post(calls, endpoint.url, sent, endpoint.encoding, _WHAT)
         return self._pair(reply, pair)
 

@@ -240,7 +240,8 @@ def _value(field: Field, values: Values) -> str | None:
     if field.value not in values:
         return None
     try:
-        return field.prefix + checked(values[field.value], f"the value of {field.name!r}")
+        text = checked(values[field.value], f"the value of {field.name!r}")
+        return checked(field.prefix + text, f"{field.name!r} with its prefix")
     except ValueError as error:
         raise CannotSign(f"The credential cannot be sent: {error}.") from None
 

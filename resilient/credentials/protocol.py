@@ -9,6 +9,7 @@ import attrs
 from yarl import URL
 
 from resilient.catalog import CredentialRule
+from resilient.credentials.secret import checked
 
 Values = Mapping[str, str]
 """What goes into the catalog's fields, by name: `token`, `session`, or a vendor's own `appkey`."""
@@ -21,7 +22,10 @@ class CredentialRefused(Exception):
 
     Attributes:
         cause: The answer that said it, or None.
+        wait: Seconds after which it is tried all the same; None: when there is another.
     """
+
+    wait: float | None = None
 
     def __init__(self, message: str, cause: BaseException | None = None) -> None:
         super().__init__(message)
@@ -29,11 +33,25 @@ class CredentialRefused(Exception):
 
     def again(self) -> Self:
         """Return its like: one instance raised for ever would grow its traceback for ever."""
-        return type(self)(str(self), self.cause)
+        like = type(self)(str(self), self.cause)
+        like.wait = self.wait
+        return like
 
 
 class CredentialUnavailable(Exception):
-    """The vendor could not say whether it renews the credential: it may be asked again later."""
+    """The vendor could not say whether it renews the credential: it may be asked again later.
+
+    Attributes:
+        wait: Seconds until then, where they are known.
+    """
+
+    wait: float | None = None
+
+    def again(self) -> Self:
+        """Return its like."""
+        like = type(self)(*self.args)
+        like.wait = self.wait
+        return like
 
 
 class CannotSign(Exception):
@@ -49,12 +67,16 @@ class Calls:
         http: Where calls are made: they pass admission, and are neither signed nor repeated.
         origin: Scheme, host and port of the call that needs the credential.
         allowed: Tells whether secrets may be sent to a URL.
+        service: Whose credential it is.
+        name: The credential's name.
     """
 
     rule: CredentialRule | None
     http: aiohttp.ClientSession = attrs.field(repr=False)
     origin: URL
     allowed: Callable[[URL], bool] = attrs.field(repr=False)
+    service: str = ""
+    name: str = ""
 
     def url(self, url: str) -> URL:
         """Return where to send a secret: `url`, or, if that is a path, the path on `origin`.
@@ -63,7 +85,8 @@ class Calls:
             CannotSign: Secrets may not go there.
         """
         try:
-            target = self.origin.join(URL(url)) if url.startswith("/") else URL(url)
+            given = URL(checked(url, "the URL"))
+            target = self.origin.join(given) if url.startswith("/") else given
             place = str(target.origin())
         except ValueError:
             raise CannotSign("The credential's URL is neither absolute nor a path.") from None

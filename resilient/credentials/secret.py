@@ -1,9 +1,17 @@
 """Which text may be a secret's value: none that could end a header and begin another."""
 
 import re
+from typing import Any
 
 # Controls, and halves of surrogate pairs, which cannot be encoded.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Concealed(dict[str, Any]):
+    """Secrets by name, which error reports that show local variables do not show."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self)}>"
 
 
 def checked(value: object, what: str) -> str:

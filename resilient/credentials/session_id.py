@@ -8,7 +8,7 @@ import attrs
 
 from resilient.credentials.exchange import post
 from resilient.credentials.protocol import Calls, CannotSign, CredentialRefused, Values
-from resilient.credentials.secret import checked
+from resilient.credentials.secret import Concealed, checked
 from resilient.credentials.supply import Supply
 
 _WHAT = "the login"
@@ -20,7 +20,8 @@ Login = Callable[[], Awaitable[str] | str] | Callable[[Any], Awaitable[str] | st
 def _texts(fields: Mapping[str, str], what: str) -> Mapping[str, str]:
     if not isinstance(fields, Mapping):
         raise TypeError(f"{what} is {type(fields).__name__}, expected a mapping of texts")
-    return MappingProxyType({name: checked(text, f"{name!r}") for name, text in fields.items()})
+    texts = Concealed({name: checked(text, f"{name!r}") for name, text in fields.items()})
+    return MappingProxyType(texts)
 
 
 def _fields(fields: Mapping[str, str]) -> Mapping[str, str]:
@@ -73,7 +74,7 @@ class SessionId:
         return self._values(await self._log_in(calls))
 
     def _values(self, session: str) -> Values:
-        return {**self.fields, "session": session}
+        return Concealed(self.fields, session=session)
 
     async def _log_in(self, calls: Calls) -> str:
         if self._refused is not None:
@@ -91,7 +92,7 @@ class SessionId:
         known = calls.rule.login if calls.rule else None
         if known is None:
             raise CannotSign("The catalog knows no login: give SessionId a callable.")
-        reply = await post(calls, known.url, {**self.fields, **self.login}, "json", _WHAT)
+        reply = await post(calls, known.url, Concealed(self.fields, **self.login), "json", _WHAT)
         try:
             return checked(_at(reply, known.session), "the session's id")
         except ValueError as error:

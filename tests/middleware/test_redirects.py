@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +19,6 @@ import resilient
 from resilient import hops
 
 STATUSES = (301, 302, 303, 307, 308)
-PLACES = ("header", "query", "form", "json")
-AWAY = ("another port", "another name", "and away again")
 OURS = "another-canary-9f86d081884c"
 
 
@@ -38,68 +35,8 @@ def _catalog(place: str) -> dict[str, Any]:
     return {"credential": {"kind": "api_key", "fields": [{"name": name, "in": [place]}]}}
 
 
-def _request(place: str, key: str | None) -> dict[str, Any]:
-    """Return a request's arguments; the caller puts `key` there himself."""
-    own = {} if key is None else {"X-Api-Key" if place == "header" else "api_key": key}
-    match place:
-        case "header":
-            return {"headers": own, "json": {"a": 1}}
-        case "query":
-            return {"params": own, "json": {"a": 1}}
-        case "form":
-            return {"data": {"a": "1", **own}}
-        case _:
-            return {"json": {"a": 1, **own}}
-
-
 def _everything(server: Server) -> str:
     return repr(server.hits)
-
-
-@attrs.frozen
-class Case:
-    """One way for a credential to leave."""
-
-    method: str
-    status: int
-    place: str
-    away: str
-    whose: str
-
-    def __str__(self) -> str:
-        return "-".join(map(str, attrs.astuple(self)))
-
-
-CASES = [Case(*each) for each in product(("POST", "PUT"), STATUSES, PLACES, AWAY, ("own", "ours"))]
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-async def test_foreign(server: Server, foreign: Server, connect: Connect, case: Case) -> None:
-    """No credential reaches another origin, in whatever place, whoever put it there."""
-    elsewhere = f"http://localhost:{server.port}" if case.away == "another name" else foreign.url
-    server.then(case.status, headers={"Location": f"{elsewhere}/there"})
-    if case.away == "and away again":
-        foreign.then(307, headers={"Location": f"http://localhost:{foreign.port}/there"})
-    own, ours = (KEY, None) if case.whose == "own" else (None, KEY)
-    async with connect(catalog=_catalog(case.place), credentials=ours) as api:
-        try:
-            await api.call(case.method, "/things", **_request(case.place, own))
-        except resilient.TransportError:
-            # A body that holds it cannot be taken along, and is not cut up.
-            assert own
-            assert case.place in ("form", "json")
-    first, *others = [*server.hits, *foreign.hits]
-    assert 1 == str([first.path, first.headers, first.body]).count(KEY)
-    assert 0 == str(others).count(KEY)
-
-
-@pytest.mark.parametrize("place", ["header", "form", "json"])
-async def test_foreign_naive(server: Server, foreign: Server, place: str) -> None:
-    """Why that needs care: aiohttp takes along all headers but its own, and the body."""
-    server.then(307, headers={"Location": foreign.url})
-    async with aiohttp.ClientSession() as http:
-        await http.post(server.url, **_request(place, KEY))
-    assert KEY in _everything(foreign)
 
 
 async def test_foreign_by_its_own_signature(server: Server, foreign: Server, tmp_path: Any) -> None:
