@@ -265,6 +265,11 @@ class Catalog:
         return tuple(entry for variants in starred for entry in variants)
 
     @cached_property
+    def endpoint_names(self) -> Mapping[str, Endpoint]:
+        """The endpoints by name, the first of each."""
+        return {each.name: each for each in reversed(self.endpoints)}
+
+    @cached_property
     def default_scope(self) -> ScopeKind:
         """What a pause or block holds where the entry does not say."""
         return "credential" if self.credential else "host"

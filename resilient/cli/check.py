@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +14,9 @@ from resilient.cli.terminal import in_words, list_faults, refuse, show, show_tab
 from resilient.config.build import load, load_policies
 from resilient.config.build_catalog import load_catalog, read_file
 from resilient.config.service import Service
-from resilient.config.structure import did_you_mean
+from resilient.config.spelling import did_you_mean
 from resilient.config.yaml_source import read
+from resilient.core.endpoints import shared_hosts
 from resilient.core.pacing import Quota, pace, time_for
 from resilient.errors import ConfigError, Fault
 from resilient.policy import Backoff, Policy
@@ -67,6 +69,9 @@ def _kind(file: Path) -> Kind:
 
 def _show_config(file: Path) -> None:
     services = load(file).services
+    if not services:
+        show(f"{file}: right, but there is no service: every call goes out as it is", style="bold")
+        return
     show(f"{file}: right, {_count(len(services), 'service')}", style="bold")
     for each in services:
         share = "" if each.share == 1 else f", {each.share} of every limit"
@@ -74,6 +79,12 @@ def _show_config(file: Path) -> None:
             f"  {each.name}: catalog {each.catalog.name}, revision {each.catalog.revision}, "
             f"{each.mode}, {', '.join(each.hosts)}{share}"
         )
+    for one, other in combinations(services, 2):
+        if hosts := shared_hosts(one.hosts, other.hosts):
+            show(
+                f"  {one.name} and {other.name} are both for {', '.join(hosts)}: "
+                "such a call must choose by options(service=…)"
+            )
     _show_limits(row for each in services for row in _service_rows(each))
 
 

@@ -12,7 +12,7 @@ from resilient.config.service import Service
 from resilient.policy import Policy
 
 Said = Mapping[str, Any]
-"""What `resilient.explain.explain` returns."""
+"""What `resilient.explanation.Explanation` has in JSON."""
 
 _SCOPES = {
     "credential": "all calls with this credential",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cache
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -24,11 +24,13 @@ from resilient.config.build_catalog import (
     shipped,
     status_entries,
 )
+from resilient.config.scalars import show
 from resilient.config.service import Config, Secret, Service
-from resilient.config.structure import did_you_mean, structure
-from resilient.config.yaml_source import Document, Path, from_dict, read
+from resilient.config.spelling import SLIP, did_you_mean, nearest
+from resilient.config.structure import structure
+from resilient.config.yaml_source import Document, Path, Plain, from_dict, read
 from resilient.errors import ConfigError
-from resilient.policy import Backoff, Policies, Policy
+from resilient.policy import Backoff, Policies, Policy, RetryBudget
 
 GENERIC = "http"
 """The catalog that stands behind every other."""
@@ -88,7 +90,7 @@ def _check_store(store: str | schema.StoreKeys, faults: Faults) -> None:
     if url.startswith(schemes):
         problem = "a shared store is not in this version: limits are kept per process (memory)"
     else:
-        problem = f"found {url!r}, expected memory{did_you_mean(url, ['memory'])}"
+        problem = f"found {show(Plain(url))}, expected memory{did_you_mean(url, ['memory'])}"
     faults.add(("store",), problem)
 
 
@@ -110,6 +112,8 @@ def _service(
             f"the catalog {catalog.name!r} names no hosts: say which are meant under 'hosts'",
             of="key",
         )
+    if faults.found:
+        return None
     secret = keys.credential
     return Service(
         name=name,
@@ -130,8 +134,20 @@ def _service(
         on_error=keys.on_error,
         max_queue=keys.max_queue,
         report_wait=keys.report_wait,
+        retry_budget=_budget(keys.retry_budget),
         egress=keys.egress,
     )
+
+
+def _check_budget(keys: schema.BudgetKeys, path: Path, faults: Faults) -> None:
+    if not 0 <= keys.ratio <= 1:
+        faults.add((*path, "ratio"), f"found {keys.ratio:g}, expected 0 to 1")
+    if keys.floor < 0:
+        faults.add((*path, "floor"), f"found {keys.floor}, expected 0 or more")
+
+
+def _budget(keys: schema.BudgetKeys | Literal["off"]) -> RetryBudget | None:
+    return None if keys == "off" else RetryBudget(ratio=keys.ratio, floor=keys.floor)
 
 
 def _beside(file: str | None, folder: FilePath) -> str | None:
@@ -151,22 +167,39 @@ def _check_service(keys: schema.ServiceKeys, path: Path, faults: Faults) -> None
             (*path, "adaptive"),
             "adaptive pacing is not in this version: leave it out, or say false",
         )
-    if isinstance(keys.retry_budget, schema.BudgetKeys):
-        faults.add(
-            (*path, "retry_budget"),
-            "a retry budget is not in this version: leave it out, or say off",
-        )
+    if keys.retry_budget != "off":
+        _check_budget(keys.retry_budget, (*path, "retry_budget"), faults)
 
 
 def _catalog(name: str, folder: FilePath, path: Path, faults: Faults) -> Catalog | None:
     try:
         return load_catalog(folder / name if is_path(name) else name)
     except ConfigError as error:
-        if error.faults:
-            faults.found.extend(error.faults)
-        else:
-            faults.add(path, str(error))
-        return None
+        _not_there(error, name, folder, path, faults)
+    # The rest is checked against the one that was meant.
+    meant = None if is_path(name) else nearest(name, resources.names("catalogs"), SLIP)
+    return None if meant is None else shipped(meant)
+
+
+def _not_there(error: ConfigError, name: str, folder: FilePath, path: Path, faults: Faults) -> None:
+    faults.found.extend(error.faults)
+    if not error.faults:
+        faults.add(path, f"{error}{_file_meant(name, folder)}")
+
+
+def _file_meant(name: str, folder: FilePath) -> str:
+    """Return `; did you mean 'parcels.yaml'?` if such a file is there, or nothing."""
+    wanted = FilePath(name)
+    try:
+        there = sorted((folder / wanted.parent).iterdir())
+    except (OSError, ValueError):  # a path with a NUL in it is no OSError
+        return ""
+    files = {each.stem: each.name for each in there if each.suffix in (".yaml", ".yml")}
+    stem = wanted.stem if is_path(name) else name
+    found = None if name in files.values() else nearest(stem, files, SLIP)
+    return (
+        "" if found is None else f"; did you mean the file {str(wanted.parent / files[found])!r}?"
+    )
 
 
 @cache
@@ -218,10 +251,7 @@ def _policies(
     try:
         return load_policies(folder / found) if is_path(found) else shipped_policies(found)
     except ConfigError as error:
-        if error.faults:
-            faults.found.extend(error.faults)
-        else:
-            faults.add(path, str(error))
+        _not_there(error, found, folder, path, faults)
         return default
 
 
@@ -244,11 +274,24 @@ def _laid_over(
             )
             continue
         kin = same or laid.get(keys.action) or Policy(name=name, action=keys.action)
-        try:
-            laid[name] = _policy(name, keys, kin)
-        except ValueError as error:
-            faults.add((*path, name), str(error), of="key")
+        problems = list(_problems(keys))
+        for at, problem in problems:
+            faults.add((*path, name, *at), problem)
+        laid[name] = kin if problems else _policy(name, keys, kin)
     return laid
+
+
+def _problems(keys: schema.PolicyKeys) -> Iterator[tuple[Path, str]]:
+    """Yield what is wrong with a policy's numbers, and where."""
+    if keys.attempts is not None and keys.attempts < 1:
+        yield ("attempts",), f"found {keys.attempts}, expected at least 1"
+    for name, delay in (("delay", keys.delay), ("cool_down", keys.cool_down)):
+        if not isinstance(delay, schema.DelayKeys):
+            continue
+        empty = [key for key in ("base", "cap") if getattr(delay, key) <= 0]
+        yield from (((name, key), "found 0, expected a time above 0") for key in empty)
+        if not empty and delay.base > delay.cap:
+            yield (name,), f"base {delay.base:g}s is above cap {delay.cap:g}s"
 
 
 def _policy(name: str, keys: schema.PolicyKeys, kin: Policy) -> Policy:

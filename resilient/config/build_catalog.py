@@ -1,7 +1,7 @@
 """From a catalog's keys to a `Catalog`, with the checks that need more than one value."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cache
 from itertools import combinations
@@ -26,8 +26,17 @@ from resilient.catalog import (
     TokenEndpoint,
 )
 from resilient.config import resources, schema
-from resilient.config.structure import did_you_mean, structure
-from resilient.config.yaml_source import LARGEST, Document, Path, from_dict, read, too_large
+from resilient.config.spelling import did_you_mean
+from resilient.config.structure import structure
+from resilient.config.yaml_source import (
+    LARGEST,
+    Document,
+    Path,
+    fault,
+    from_dict,
+    read,
+    too_large,
+)
 from resilient.core.pacing import pace
 from resilient.errors import ConfigError, Fault
 
@@ -36,7 +45,7 @@ POLICY_NAMES = ("retry", "back_off", "reauth", "fail_fast", "block_warning", "no
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _HOLE = re.compile(r"\{([A-Za-z_]\w*)\}", re.ASCII)
-_SENT_FROM = {"json": ("json",), "xml": ("xml",), "text": (), "html": ()}
+_BOUND_BY = ("status", "method", "endpoint")
 
 
 @attrs.define
@@ -47,8 +56,9 @@ class Faults:
     found: list[Fault] = attrs.field(factory=list)
 
     def add(self, path: Path, problem: str, *, of: str = "value") -> None:
-        """Note a fault."""
-        self.found.append(Fault(self.document.place(path, of=of), problem))
+        """Note a fault, unless what it is about was faulty already."""
+        if self.document.is_sound(path):
+            self.found.append(fault(self.document.place(path, of=of), problem))
 
 
 @cache
@@ -121,6 +131,8 @@ def build(keys: schema.CatalogKeys, faults: Faults) -> Catalog:
     """Return the catalog that the keys describe; what is wrong goes to `faults`."""
     if not _NAME.fullmatch(keys.catalog):
         faults.add(("catalog",), f"{keys.catalog!r} is no name: lower case letters, digits, _ -")
+    if keys.revision < 1:
+        faults.add(("revision",), f"found {keys.revision}, expected at least 1")
     catalog = Catalog(
         name=keys.catalog,
         title=keys.title,
@@ -179,10 +191,14 @@ def _credential(found: schema.CredentialKeys | None, faults: Faults) -> Credenti
     if not found.fields:
         faults.add(("credential", "fields"), "a credential needs a field to be put in")
     for key, kind in (("token", "oauth2"), ("login", "session")):
-        if getattr(found, key) is not None and found.kind != kind:
+        known = faults.document.is_sound(("credential", "kind"))
+        if known and getattr(found, key) is not None and found.kind != kind:
             faults.add(
                 ("credential", key), f"{key!r} goes with kind {kind}, not {found.kind}", of="key"
             )
+    for i, field in enumerate(found.fields):
+        if not field.in_:
+            faults.add(("credential", "fields", i, "in"), "expected at least one place")
     fields = tuple(
         Field(name=f.name, places=f.in_, value=f.value, prefix=f.prefix) for f in found.fields
     )
@@ -200,6 +216,8 @@ def _credential(found: schema.CredentialKeys | None, faults: Faults) -> Credenti
 def _envelopes(found: Iterable[schema.EnvelopeKeys], faults: Faults) -> Iterator[Envelope]:
     for i, each in enumerate(found):
         path: Path = ("envelopes", i)
+        if not each.status:
+            faults.add((*path, "status"), "expected at least one status that it comes with")
         structured = each.format in ("json", "xml")
         if structured and not (each.when or each.code):
             faults.add(
@@ -268,6 +286,7 @@ def code_entries(
     code: str, variants: Iterable[schema.EntryKeys], path: Path, faults: Faults
 ) -> tuple[Entry, ...]:
     """Return the entries of one reported code."""
+    _check_some(variants, path, faults)
     entries = tuple(
         entry
         for keys in variants
@@ -282,6 +301,7 @@ def status_entries(
     status: int, variants: Iterable[schema.EntryKeys], path: Path, faults: Faults
 ) -> tuple[Entry, ...]:
     """Return the entries of one HTTP status."""
+    _check_some(variants, path, faults)
     found = []
     for i, keys in enumerate(variants):
         if keys.status:
@@ -290,6 +310,11 @@ def status_entries(
         found.append(_entry(keys, kind="status", status=status, name=name))
     _check_ties(found, path, faults)
     return tuple(found)
+
+
+def _check_some(variants: Iterable[schema.EntryKeys], path: Path, faults: Faults) -> None:
+    if not tuple(variants):
+        faults.add(path, "expected a policy, or an entry with its keys")
 
 
 def _texts(found: Iterable[schema.TextKeys], faults: Faults) -> Iterator[Entry]:
@@ -321,16 +346,28 @@ def _entry(keys: schema.EntryKeys, **identity: Any) -> Entry:
 
 
 def _check_ties(entries: Iterable[Entry], path: Path, faults: Faults) -> None:
-    for one, other in combinations(entries, 2):
-        mine, its = dict(one.bindings), dict(other.bindings)
-        apart = any(mine[key] != its[key] for key in mine.keys() & its.keys())
-        if len(mine) == len(its) and not apart:
+    """Note variants that fit the same response: as many bindings, and none that differs.
+
+    Those seen are filed by what they share with each set of bindings: comparing each with
+    each would let a long file take hours.
+    """
+    seen: dict[Hashable, Mapping[str, object]] = {}
+    for mine in (dict(entry.bindings) for entry in entries):
+        keys = tuple(mine)
+        kin = [
+            (others, tuple(mine[key] for key in others if key in mine))
+            for others in combinations(_BOUND_BY, len(mine))
+        ]
+        found = (seen.get((others, keys, shared)) for others, shared in kin)
+        if (its := next((each for each in found if each is not None), None)) is not None:
             faults.add(
                 path,
-                f"two variants fit the same response: {_bound(mine)} and "
-                f"{_bound(its)}; bind one of them further",
+                f"two variants fit the same response: {_bound(its)} and "
+                f"{_bound(mine)}; bind one of them further",
                 of="key",
             )
+        for others, shared in kin:
+            seen.setdefault((keys, others, shared), mine)
 
 
 def _bound(bindings: Mapping[str, object]) -> str:
@@ -341,7 +378,8 @@ def _check_references(catalog: Catalog, keys: schema.CatalogKeys, faults: Faults
     envelopes = [each.name for each in catalog.envelopes if each.name]
     for path, entry in _entries(keys):
         check_policy(entry.policy, path, POLICY_NAMES, faults, cutoff=0.75)
-        if entry.envelope is not None and entry.envelope not in envelopes:
+        unknown = entry.envelope is not None and entry.envelope not in envelopes
+        if entry.envelope and unknown and faults.document.is_sound(("envelopes",)):
             faults.add(
                 (*path, "envelope"),
                 f"there is no envelope {entry.envelope!r}{did_you_mean(entry.envelope, envelopes)}",
@@ -368,10 +406,11 @@ def check_policy(
 
 def check_endpoint(name: str | None, catalog: Catalog, path: Path, faults: Faults) -> None:
     """Note an endpoint that no template can be called."""
-    names = [each.name for each in catalog.endpoints]
+    names = catalog.endpoint_names
     if name is None or name in names or any("{" in each for each in names):
         return
-    faults.add(path, f"no endpoint is called {name!r}{did_you_mean(name, names)}")
+    if faults.document.is_sound(("endpoints",)):  # else it may be the one that is faulty
+        faults.add(path, f"no endpoint is called {name!r}{did_you_mean(name, names)}")
 
 
 def _entries(keys: schema.CatalogKeys) -> Iterator[tuple[Path, schema.EntryKeys]]:

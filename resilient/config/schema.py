@@ -241,8 +241,8 @@ class LimitOverrideKeys:
 class BudgetKeys:
     """`retry_budget` of a service, beside `off`."""
 
-    ratio: float
-    floor: int
+    ratio: float = 0.1
+    floor: int = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -267,7 +267,7 @@ class ServiceKeys:
     max_queue: int = 10000
     report_wait: Seconds = Seconds(1.0)
     adaptive: bool | None = None
-    retry_budget: BudgetKeys | Literal["off"] | None = None
+    retry_budget: BudgetKeys | Literal["off"] = BudgetKeys()
     egress: Text | None = None
 
 
@@ -285,4 +285,4 @@ class ConfigKeys:
 
     version: Literal[1] = 1
     services: Mapping[str, ServiceKeys]
-    store: Text | StoreKeys = Text("memory")
+    store: Text | StoreKeys = attrs.field(default=Text("memory"), repr=False)

@@ -1,6 +1,7 @@
 """A checked configuration, as values: what the middleware needs to know of each service."""
 
 import os
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -10,9 +11,11 @@ import attrs
 
 from resilient.catalog import Catalog
 from resilient.errors import ConfigError
-from resilient.policy import Policies
+from resilient.policy import Policies, RetryBudget
 
 Mode = Literal["enforce", "observe", "off"]
+
+_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 def _text(path: Path) -> str:
@@ -22,11 +25,16 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
+def _shown(variable: str | None) -> str:
+    """Return a variable's name if it looks like one: some write the credential in its place."""
+    return str(variable) if variable is None or _NAME.fullmatch(variable) else "(not capitals)"
+
+
 @attrs.frozen(kw_only=True)
 class Secret:
     """Where a service's credential is written: never the credential itself."""
 
-    env: str | None = None
+    env: str | None = attrs.field(default=None, repr=_shown)
     file: str | None = None
 
     def read(self) -> str:
@@ -36,7 +44,8 @@ class Secret:
             ConfigError: It is not there, or empty.
         """
         if self.env is not None:
-            text, place = os.environ.get(self.env, ""), f"the environment variable {self.env}"
+            text = os.environ.get(self.env, "")
+            place = f"the environment variable {_shown(self.env)}"
         else:
             text, place = _text(Path(self.file or "")), str(self.file)
         if not text.strip():
@@ -56,6 +65,7 @@ class Service:
         share: This process's part of every limit.
         timeout: Seconds of a whole call, waits included.
         attempt_timeout: Seconds of one attempt, up to the response's headers.
+        retry_budget: How many retries all its calls have together; None: as many as they want.
         report_wait: Seconds of waiting from which on it is reported.
         egress: What the `ip` scope is called.
     """
@@ -76,6 +86,7 @@ class Service:
     on_error: Literal["raise", "return"] = "raise"
     max_queue: int = 10000
     report_wait: float = 1.0
+    retry_budget: RetryBudget | None = attrs.field(factory=RetryBudget)
     egress: str | None = None
 
 

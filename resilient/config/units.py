@@ -6,24 +6,31 @@ from fractions import Fraction
 
 from resilient.config.schema import Rate
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|d)?", re.ASCII)
+_DURATION = re.compile(r"((?:0|[1-9]\d{0,8})(?:\.\d{1,6})?)\s*+(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 _RATE = re.compile(
-    r"(\d{1,9})\s*/\s*(\d{1,6})?\s*(ms|sec|s|min|m|hour|h|day|d)", re.ASCII | re.IGNORECASE
+    r"([1-9]\d{0,8})\s*+/\s*+([1-9]\d{0,5})?\s*+(ms|sec|s|min|m|hour|h|day|d)",
+    re.ASCII | re.IGNORECASE,
 )
 _PERIODS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PERIODS |= {"hour": 3600.0, "d": 86400.0, "day": 86400.0}
 _LABEL = r"[a-z0-9_][a-z0-9_-]{0,62}"
 _HOST = re.compile(
-    rf"(?:(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]{{2,45}}\])(?::(\d{{1,5}}))?",
+    rf"(?:(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]{{2,45}}\])(?::([1-9]\d{{0,4}}))?",
     re.ASCII | re.IGNORECASE,
 )
 _LONGEST_HOST = 253 + len("*.:65535")
-_SHARE = re.compile(r"(\d{1,6})/(\d{1,6})|(?:0|1)(?:\.\d{1,9})?", re.ASCII)
+_SHARE = re.compile(r"[1-9]\d{0,5}/[1-9]\d{0,5}|(?:0|1)(?:\.\d{1,9})?", re.ASCII)
 _METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
-_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,11})", re.ASCII)
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,11}", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,11})(?:\.\d{1,9})?", re.ASCII)
 _STATUS_CLASS = re.compile(r"[1-5](?:xx|\d\d)", re.ASCII)
+
+MOST = 10**12
+"""What whole numbers stay below."""
+
+LONGEST = 1e9
+"""Seconds: the longest duration, over 30 years; dates further off cannot be counted on."""
 
 
 def integer(text: str) -> int | None:
@@ -39,7 +46,8 @@ def number(text: str) -> float | None:
 def seconds(text: str) -> float | None:
     """Return `1.5h` in seconds, or None."""
     match = _DURATION.fullmatch(text.strip())
-    return float(match[1]) * _SECONDS[match[2]] if match else None
+    found = float(match[1]) * _SECONDS[match[2]] if match else LONGEST + 1
+    return found if found <= LONGEST else None
 
 
 def rate(text: str) -> Rate | None:
@@ -47,16 +55,12 @@ def rate(text: str) -> Rate | None:
     match = _RATE.fullmatch(text.strip())
     if match is None:
         return None
-    calls, period = int(match[1]), int(match[2] or 1) * _PERIODS[match[3].lower()]
-    return Rate(calls=calls, period=period) if calls and period else None
+    return Rate(calls=int(match[1]), period=int(match[2] or 1) * _PERIODS[match[3].lower()])
 
 
 def share(text: str) -> Fraction | None:
     """Return `1/4` or `0.25` as a fraction in (0, 1], or None."""
-    match = _SHARE.fullmatch(text)
-    if match is None or (match[2] and not int(match[2])):
-        return None
-    part = Fraction(text)
+    part = Fraction(text) if _SHARE.fullmatch(text) else Fraction(0)
     return part if 0 < part <= 1 else None
 
 
@@ -64,7 +68,7 @@ def host(text: str) -> str | None:
     """Return a host pattern in lower case, or None."""
     match = _HOST.fullmatch(text) if len(text) <= _LONGEST_HOST else None
     port = match and match[1]
-    return text.lower() if match and (not port or 0 < int(port) < 65536) else None  # noqa: PLR2004
+    return text.lower() if match and (not port or int(port) < 65536) else None  # noqa: PLR2004
 
 
 def method(text: str) -> str | None:

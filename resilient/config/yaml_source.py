@@ -17,6 +17,12 @@ from resilient.errors import Fault
 LARGEST = 2 * 1024 * 1024
 """Bytes of a file that are read; a larger one is refused."""
 
+MOST = 20_000
+"""How many keys and values a file may hold: ten times what the largest shipped has."""
+
+LONGEST = 500
+"""Characters of what is said of one fault."""
+
 DEEPEST = 20
 """How deep collections may be nested."""
 
@@ -39,6 +45,10 @@ class Plain(str):
     __slots__ = ()
 
 
+class Endless(yaml.MarkedYAMLError):
+    """More than can be wanted: the rest is not read."""
+
+
 class Misplaced:
     """What stands where a fault was found already: never reported twice."""
 
@@ -55,14 +65,19 @@ class Document:
     """
 
     label: str
-    data: Any
-    marks: dict[tuple[str, Path], tuple[int, int]] = attrs.field(factory=dict)
+    data: Any = attrs.field(repr=False)
+    marks: dict[tuple[str, Path], tuple[int, int]] = attrs.field(factory=dict, repr=False)
     faults: tuple[Fault, ...] = ()
+    _respelt: dict[Path, Path] = attrs.field(factory=dict)
+    _unread: set[Path] = attrs.field(factory=set)
+    _around: set[Path] = attrs.field(factory=set)
 
     def place(self, path: Path, *, of: str = "value") -> str:
         """Return where a value, or a key, stands: `file:line:column`, else its path."""
         if self.label == FROM_DICT:
             return "$" + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in path)
+        for n in range(len(path), 0, -1):
+            path = (*self._respelt.get(path[:n], path[:n]), *path[n:])
         while path and (of, path) not in self.marks:
             path, of = path[:-1], "value"
         if (of, path) in self.marks:
@@ -72,15 +87,24 @@ class Document:
 
     def respell(self, path: Path, key: str) -> None:
         """Let the places below a misspelt key be found under the right one, too."""
-        new = (*path[:-1], key)
-        if ("key", new) in self.marks:
-            return  # the right one stands there as well
-        moved = {
-            (of, (*new, *old[len(path) :])): mark
-            for (of, old), mark in self.marks.items()
-            if old[: len(path)] == path
-        }
-        self.marks.update(moved)
+        right = (*path[:-1], key)
+        if ("key", right) not in self.marks:  # else the right one stands there as well
+            self._respelt.setdefault(right, path)
+
+    def leave_out(self, path: Path) -> None:
+        """Note that what stands at a path is faulty or missing."""
+        self._unread.add(path)
+        self._around.update(path[:n] for n in range(len(path)))
+
+    def is_sound(self, path: Path) -> bool:
+        """Tell whether nothing was left out at a path, above it, or below it."""
+        above = (path[:n] for n in range(len(path) + 1))
+        return path not in self._around and self._unread.isdisjoint(above)
+
+
+def fault(place: str, problem: str) -> Fault:
+    """Return a fault whose words are bounded: it may quote a key of a megabyte."""
+    return Fault(place, problem if len(problem) <= LONGEST else problem[:LONGEST] + "…")
 
 
 @attrs.define
@@ -88,12 +112,20 @@ class _Composer:
     label: str
     marks: dict[tuple[str, Path], tuple[int, int]] = attrs.field(factory=dict)
     faults: list[Fault] = attrs.field(factory=list)
+    read: int = 0
+
+    def count(self, event: Any) -> None:
+        self.read += 1
+        if self.read > MOST:
+            problem = f"more than {MOST} keys and values: the rest is not read"
+            raise Endless(problem=problem, problem_mark=event.start_mark)
 
     def fault(self, mark: Any, problem: str) -> None:
-        self.faults.append(Fault(f"{self.label}:{mark.line + 1}:{mark.column + 1}", problem))
+        self.faults.append(fault(f"{self.label}:{mark.line + 1}:{mark.column + 1}", problem))
 
     def compose(self, events: Iterator[Any], event: Any, path: Path) -> Any:
         """Return the value that begins with `event`."""
+        self.count(event)
         self.marks["value", path] = (event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.AliasEvent):
             self.fault(event.start_mark, f"an alias (*{event.anchor}): write the value out")
@@ -141,6 +173,7 @@ class _Composer:
         return found
 
     def key(self, events: Iterator[Any], event: Any) -> str | None:
+        self.count(event)
         if isinstance(event, yaml.ScalarEvent) and event.tag is None and event.anchor is None:
             return str(event.value)
         self.fault(event.start_mark, "a key must be plain text")
@@ -148,16 +181,16 @@ class _Composer:
             self.skip(events)
         return None
 
-    @staticmethod
-    def skip(events: Iterator[Any]) -> None:
+    def skip(self, events: Iterator[Any]) -> None:
         depth = 1
         while depth:
             event = next(events)
+            self.count(event)
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _HOPELESS:
                 problem = "nested too deep for the rest to be read"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+                raise Endless(problem=problem, problem_mark=event.start_mark)
 
 
 def read(text: str | bytes, label: str) -> Document:
@@ -197,12 +230,32 @@ def _unreadable(label: str, text: str | bytes, error: Exception) -> Fault:
     mark = getattr(error, "problem_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else _offset(text, error)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    return Fault(f"{label}:{line}:{column}", f"not YAML: {problem}")
+    if not isinstance(error, Endless):
+        problem = f"not YAML: {_plainly(problem, _line(text, line)[column - 1 : column])}"
+    return Fault(f"{label}:{line}:{column}", problem)
+
+
+def _plainly(problem: str, found: str) -> str:
+    """Return what the parser says in the words of those who write files."""
+    if found == "\t":
+        return "a tab: indent with spaces"
+    if "cannot start any token" in problem:
+        return f"a value cannot begin with {found!r}: put it in quotes"
+    return problem
+
+
+def _line(text: str | bytes, number: int) -> str:
+    lines = _bytes(text).splitlines()[number - 1 : number]
+    return lines[0].decode("utf-8", "replace") if lines else ""
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "replace") if isinstance(text, str) else text
 
 
 def _offset(text: str | bytes, error: Exception) -> tuple[int, int]:
     """Return line and column of a byte that is no text: such errors count bytes alone."""
-    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    data = _bytes(text)
     before = data[: getattr(error, "position", 0)]
     last = before.rpartition(b"\n")[2].decode("utf-8", "replace")
     return before.count(b"\n") + 1, len(last) + 1

@@ -202,6 +202,16 @@ def match_host(patterns: Collection[str], host: str, port: int | None = None) ->
     )
 
 
+def shared_hosts(one: Collection[str], other: Collection[str]) -> tuple[str, ...]:
+    """Return the patterns of either by which a request could be meant for both."""
+    ways = ((one, other), (other, one))
+    return tuple(
+        dict.fromkeys(
+            pattern for a, b in ways for pattern in a if match_host(b, *_host_and_port(pattern))
+        )
+    )
+
+
 def _is_below(name: str, domain: str) -> bool:
     return name.endswith(domain) and len(name) > len(domain)
 

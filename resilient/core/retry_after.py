@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+_SPACE = " \t"  # RFC 9110 section 5.6.3; str.strip() alone takes all that Unicode has
 _SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
@@ -27,7 +28,7 @@ def http_date(text: str, *, now: float) -> float | None:
     50 years ahead, as the RFC demands.
     """
     for form in _DATES:
-        if match := form.fullmatch(text.strip()):
+        if match := form.fullmatch(text.strip(_SPACE)):
             return _timestamp(match.groupdict(), now)
     return None
 
@@ -38,7 +39,7 @@ def _timestamp(parts: dict[str, str], now: float) -> float | None:
         if len(parts["year"]) == 2:  # noqa: PLR2004 - the RFC 850 form
             this = datetime.fromtimestamp(now, UTC).year
             year += this - this % 100
-            year -= 100 if year > this + 50 else 0
+            year += 100 * ((year <= this - 50) - (year > this + 50))
         day, hour, minute = (int(parts[key]) for key in ("day", "hour", "minute"))
         second = min(int(parts["second"]), 59)  # :60 is a leap second, and datetime has none
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
@@ -55,7 +56,7 @@ def retry_after(headers: Iterable[tuple[str, str]], *, now: float) -> float | No
         now: Seconds since the epoch, for a date without a Date to compare it with.
     """
     fields = [(name.lower(), value) for name, value in headers]
-    asked = [value.strip() for name, value in fields if name == "retry-after"]
+    asked = [value.strip(_SPACE) for name, value in fields if name == "retry-after"]
     if not asked:
         return None
     sent = [http_date(value, now=now) for name, value in fields if name == "date"]

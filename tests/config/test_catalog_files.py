@@ -105,6 +105,17 @@ def test_everything(tmp_path: Path) -> None:
     ("keys", "fault"),
     [
         ("hosts: 5/", "mine.yaml:3:8: found '5/', expected a host name"),
+        ("revision: 0", "mine.yaml:3:11: found 0, expected at least 1"),
+        ("errors: {x: []}", "mine.yaml:3:13: expected a policy, or an entry with its keys"),
+        ("texts: [retry]", "mine.yaml:3:9: the key 'match' is missing"),
+        (
+            "credential: {kind: api_key, fields: [{name: a, in: []}]}",
+            "mine.yaml:3:52: expected at least one place",
+        ),
+        (
+            "envelopes: [{format: json, code: x, status: []}]",
+            "mine.yaml:3:45: expected at least one status",
+        ),
         ("endpoints: {vacancies: x}", "mine.yaml:3:13: 'vacancies' is no template"),
         ("endpoints: {'post /x': x}", "mine.yaml:3:13: 'post /x' is no template"),
         ("endpoints: {'/x': '{y}'}", "mine.yaml:3:19: the name uses y, which the template"),

@@ -24,6 +24,11 @@ def service(**keys: Any) -> dict[str, Any]:
             {"adaptive": "false"},
             "$.services.a.adaptive: found the text 'false', expected true or false",
         ),
+        (
+            {"retry_budget": {"ratio": 10**400}},
+            f"$.services.a.retry_budget.ratio: found {str(10**400)[:60]}…, expected a number",
+        ),
+        ({"max_queue": 10**12}, "$.services.a.max_queue: found 1000000000000, expected a whole"),
         ({"egress": 5}, "$.services.a.egress: found 5, expected text"),
         ({"egress": b"x"}, "$.services.a.egress: found b'x', expected text"),
         ({"egress": object}, "$.services.a.egress: found <class 'object'>, expected text"),

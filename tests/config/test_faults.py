@@ -27,7 +27,7 @@ services:
     timeout: 0
     credential: {env: A, file: B}
     adaptive: true
-    retry_budget: {ratio: 0.1, floor: 10}
+    retry_budget: {ratio: 1.5, floor: -1}
   three: *x
   five: {catalog: http}
 stores: memory
@@ -53,12 +53,57 @@ def test_all_at_once(faults: Faults) -> None:
         "c.yaml:16:14: found 0, expected a time above 0",
         "c.yaml:17:17: expected either 'env' or 'file'",
         "c.yaml:18:15: adaptive pacing is not in this version: leave it out, or say false",
-        "c.yaml:19:19: a retry budget is not in this version: leave it out, or say off",
+        "c.yaml:19:27: found 1.5, expected 0 to 1",
+        "c.yaml:19:39: found -1, expected 0 or more",
         "c.yaml:20:10: an alias (*x): write the value out",
         "c.yaml:21:3: the catalog 'http' names no hosts: say which are meant under 'hosts'",
         "c.yaml:22:1: unknown key 'stores'; did you mean 'store'?",
         "c.yaml:23:8: a shared store is not in this version: limits are kept per process (memory)",
     ] == faults(FAULTY)
+
+
+def test_a_file_beside(faults: Faults) -> None:
+    """A catalog that is nearly called as a file beside the configuration is told so."""
+    mine = "catalog: mine\n"
+    (found,) = faults("services: {a: {catalog: parcels}}", parcels=mine)
+    assert found.endswith("radist, unisender; did you mean the file 'parcels.yaml'?")
+    (found,) = faults("services: {a: {catalog: ./parcel.yaml}}", parcels=mine)
+    assert found.endswith("No such file or directory; did you mean the file 'parcels.yaml'?")
+    (found,) = faults("services: {a: {catalog: hh, policies: own/p.yaml}}")
+    assert found.endswith("No such file or directory")
+
+
+def test_what_stands_beside_a_fault(faults: Faults) -> None:
+    """What a value means is checked, whatever else is wrong with the file it stands in."""
+    catalog = """\
+catalog: mine
+hosts: [a b]
+credential: {kind: bearer}
+limits: {c: {rate: 5/s, burst: 9}, d: {rate: 5, burst: 0}}
+errors: {x: {policy: retri}, y: {endpoint: nowhere}}
+"""
+    written = (
+        "services: {a: {catalog: ./mine.yaml}, b: {catalog: hhh, limits: {calls: {burst: 99}}}}"
+    )
+    assert [
+        "c.yaml:1:52: there is no catalog 'hhh'; did you mean 'hh'?",
+        "c.yaml:1:81: a burst of 99 is above the limit's 9 calls",
+        "mine.yaml:1:1: the key 'source' is missing",
+        (
+            "mine.yaml:2:9: found 'a b', expected a host name, *.domain for its subdomains, "
+            "maybe with :port"
+        ),
+        "mine.yaml:3:13: the key 'fields' is missing",
+        "mine.yaml:4:32: a burst of 9 is above the limit's 5 calls",
+        (
+            "mine.yaml:4:46: found '5', expected a rate such as 7/s, 200/10s, 1200/min, 1600/h "
+            "or 8000/day"
+        ),
+        "mine.yaml:4:56: a burst of 0: at least one call must go",
+        "mine.yaml:5:22: there is no policy 'retri'; did you mean 'retry'?",
+        "mine.yaml:5:33: the key 'policy' is missing",
+        "mine.yaml:5:44: no endpoint is called 'nowhere'",
+    ] == faults(written, mine=catalog)
 
 
 def test_faults_are_data(load: Load) -> None:

@@ -87,7 +87,7 @@ def test_a_file(load: Load, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "fault"),
     [
-        ("retry: {action: retry, attempts: 0}", "1:40: 'attempts' must be >= 1: 0"),
+        ("retry: {action: retry, attempts: 0}", "1:73: found 0, expected at least 1"),
         ("retry: {action: retry, attempts: many}", "found 'many', expected a whole number"),
         (
             "retry: {action: back_off}",
@@ -97,8 +97,11 @@ def test_a_file(load: Load, tmp_path: Path) -> None:
         ("retry: {action: rety}", "found 'rety', expected"),
         ("retry: 5", "found '5', expected a mapping"),
         ("none: {action: retry}", "1:40: 'none' is no policy"),
-        ("retry: {action: retry, delay: {base: 2s, cap: 1s}}", "1:40: base 2s is above cap 1s"),
-        ("retry: {action: retry, delay: {base: 0, cap: 1s}}", "1:40: 'base' must be > 0"),
+        ("retry: {action: retry, delay: {base: 2s, cap: 1s}}", "1:70: base 2s is above cap 1s"),
+        (
+            "retry: {action: retry, delay: {base: 0, cap: 1s}}",
+            "1:77: found 0, expected a time above 0",
+        ),
         ("retry: {action: retry, delay: 5s}", "found '5s', expected a mapping"),
         ("retry: {action: retry, delay: {base: 1s}}", "the key 'cap' is missing"),
         ("x: {action: block_warning, cool_down: never}", "found 'never', expected 'manual'"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import resilient
-from resilient.config.yaml_source import DEEPEST, LARGEST
+from resilient.config.yaml_source import DEEPEST, LARGEST, MOST
 
 Faults = Callable[..., list[str]]
 Load = Callable[..., "resilient.Config"]
@@ -100,7 +100,9 @@ def test_nothing_is_the_default(load: Load, empty: str) -> None:
         ("? {a: b}\n: 1\nservices: {}", "c.yaml:1:3: a key must be plain text"),
         ("&x services: {}", "c.yaml:1:1: a key must be plain text"),
         ("!!str services: {}", "c.yaml:1:1: a key must be plain text"),
-        ("services:\n\ta: 1", "c.yaml:2:1: not YAML: found character that cannot start any token"),
+        ("services:\n\ta: 1", "c.yaml:2:1: not YAML: a tab: indent with spaces"),
+        ("services:\n  a: 1\n\tb: 2", "c.yaml:3:1: not YAML: a tab: indent with spaces"),
+        ("a: @x", "c.yaml:1:4: not YAML: a value cannot begin with '@': put it in quotes"),
         ("services: {", "c.yaml:2:1: not YAML: did not find expected node content"),
         (b"services: {}\n# \xff", "c.yaml:2:3: not YAML: invalid leading UTF-8 octet"),
         (
@@ -147,6 +149,16 @@ def test_as_deep_as_allowed(faults: Faults) -> None:
     """What is too deep is told at its place."""
     written = "x: " + "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1) + "\nservices: {}\n"
     assert f"c.yaml:1:{3 + DEEPEST}: nested deeper than {DEEPEST} levels" in faults(written)
+
+
+def test_very_many(faults: Faults) -> None:
+    """A file of more than can be wanted is read up to a bound, and that is told."""
+    (found,) = faults("services: [" + "1," * MOST + "1]")
+    assert found.endswith(f": more than {MOST} keys and values: the rest is not read")
+    (found,) = faults(service(f"{'x' * 2000}: 1"))
+    assert 600 > len(found)
+    (found,) = faults(service(f"errors: {{x: {'p' * 2000}}}"))
+    assert found.endswith("…")
 
 
 def test_large_files(tmp_path: Path) -> None:

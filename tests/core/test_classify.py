@@ -21,7 +21,7 @@ def catalog(**keys: object) -> Catalog:
     base = {"catalog": "mine", "source": {"document": "d", "read": "r"}}
     fields = [{"name": "key", "in": "header"}]
     given_ = {
-        "envelopes": [envelope | {"message": "text"}, {"format": "html", "status": ["403"]}],
+        "envelopes": [envelope | {"message": "text"}, {"format": "html", "status": [403]}],
         "credential": {"kind": "api_key", "fields": fields},
         "endpoints": {"/send": "send", "/read": "read"},
     }
@@ -267,3 +267,12 @@ def test_nothing_makes_it_fail(
     failure = classify(exchange, service.catalog, service.generic, service.policies, now=0.0)
     assert failure is None or failure.entry.policy in service.policies
     assert failure is not None or status < 400 or status == 404
+
+
+@pytest.mark.parametrize(("endpoint", "expected"), [("send", ["sub"]), ("read", ["whole"])])
+def test_a_less_exact_code_stands_in(endpoint: str, expected: list[str]) -> None:
+    """Where the most exact code is bound to another request, the next exact one counts."""
+    sub = {"name": "sub", "policy": "fail_fast", "endpoint": "send"}
+    found = catalog(errors={"a/b": sub, "a": {"name": "whole", "policy": "fail_fast"}})
+    body = b'{"codes": ["a/b/c"]}'
+    assert expected == names(classified(found, body=body, endpoint=endpoint))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilient.catalog import Catalog, CredentialRule, Entry, Field, Source
+from resilient.catalog import Catalog, CredentialRule, Entry, Field, ScopeKind, Source
 from resilient.config.build import shipped_policies
 from resilient.core.decide import MOST_ASKED, decide, decide_no_answer, marks
 from resilient.model import (
@@ -70,6 +70,8 @@ def test_retry(number: int, expected: Resend) -> None:
         ({"remaining": 0.0}, "deadline"),
         ({"held": 5.0, "remaining": 5.0}, "deadline"),
         ({"idempotent": False, "number": 4}, "not_idempotent"),
+        ({"affordable": False}, "budget"),
+        ({"affordable": False, "remaining": 0.1}, "deadline"),
     ],
 )
 def test_retry_skipped(known: dict[str, Any], skipped: str) -> None:
@@ -125,6 +127,17 @@ def test_back_off() -> None:
     """Too fast: the scope waits, so the call itself adds no delay; it ends with its attempts."""
     assert Resend(delay=0.0) == decided(failure("back_off", processed=False), attempt(5))
     assert Raise(skipped="attempts") == decided(failure("back_off", processed=False), attempt(6))
+    # Its scope sends one probe for all who wait, so it costs no retry.
+    poor = attempt(5, affordable=False)
+    assert Resend(delay=0.0) == decided(failure("back_off", processed=False), poor)
+
+
+@pytest.mark.parametrize(("remaining", "in_time"), [(0.5, False), (0.501, True)])
+def test_back_off_does_not_pause_into_the_deadline(remaining: float, in_time: bool) -> None:
+    """A scope is paused for at least half of its delay: a call that ends by then is not kept."""
+    found = failure("back_off", processed=False)
+    expected = Resend(delay=0.0) if in_time else Raise(skipped="deadline")
+    assert expected == decided(found, attempt(remaining=remaining), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +148,7 @@ def test_back_off() -> None:
         ({"refreshable": True, "refreshed": True}, False, Raise()),
         ({"refreshable": True, "idempotent": False}, False, Refresh()),
         ({"refreshable": True, "idempotent": False}, None, Refresh(skipped="not_idempotent")),
+        ({"refreshable": True}, None, Refresh()),
         ({"refreshable": True, "replayable": False}, False, Refresh(skipped="body_not_replayable")),
     ],
 )
@@ -160,6 +174,7 @@ def test_no_repetition(policy: str) -> None:
         (NoAnswer(sent=False), {"replayable": False}, Raise(skipped="body_not_replayable")),
         (NoAnswer(sent=False), {"number": 4}, Raise(skipped="attempts")),
         (NoAnswer(sent=False), {"remaining": 0.05}, Raise(skipped="deadline")),
+        (NoAnswer(sent=False), {"affordable": False}, Raise(skipped="budget")),
     ],
 )
 def test_no_answer(no_answer: NoAnswer, known: dict[str, Any], expected: Verdict) -> None:
@@ -201,6 +216,15 @@ def test_steps() -> None:
     assert [0.5, 1.0, 2.0, 30.0] == [each.seconds for (each,) in seconds if isinstance(each, Pause)]
 
 
+@pytest.mark.parametrize(("scope", "seconds"), [("ip", 1.0), ("credential", 2.0)])
+def test_each_scope_has_its_own_step(scope: ScopeKind, seconds: float) -> None:
+    """What is asked for the step of a back-off is the scope that is refused."""
+    steps: dict[ScopeKind, int] = {"ip": 2, "credential": 3}
+    found = failure("back_off", scope=scope)
+    expected = (Pause(scope=scope, seconds=seconds),)
+    assert expected == marks(found, CATALOG, POLICIES, 0.0, lambda kind: steps[kind])
+
+
 def test_blocks() -> None:
     """A block holds for the policy's cool-down, or for what was asked, or until released."""
     (mark,) = marks(failure("block_warning", retry_after=7.0), CATALOG, POLICIES, 0.5)
@@ -212,6 +236,18 @@ def test_blocks() -> None:
     assert Block(scope="credential", base=None, cap=0.0, reason=reason) == mark
 
 
+def test_a_block_tells_the_code_or_the_name() -> None:
+    """The reason of a block is the reported code; where a status told, the entry's name."""
+    named = Entry(kind="status", name="banned", policy="block_warning")
+    for code, reason in (("77", "77"), (None, "banned")):
+        found = Failure(
+            catalog="mine", status=403, found=(Found(entry=named, code=code),), scope="credential"
+        )
+        (mark,) = marks(found, CATALOG, POLICIES, 0.0)
+        assert isinstance(mark, Block)
+        assert reason == mark.reason
+
+
 def test_every_error_leaves_its_mark() -> None:
     """The pauses and blocks of all entries count, not only of the one that decides."""
     found = failure("fail_fast", "block_warning", "back_off", "back_off", "retry", "reauth")
@@ -219,11 +255,12 @@ def test_every_error_leaves_its_mark() -> None:
     assert [Block, Pause] == [type(each) for each in left]
 
 
-def test_one_refusal_of_one_scope() -> None:
+@pytest.mark.parametrize("waits", [(5.0, 9.0), (9.0, 5.0)])
+def test_one_refusal_of_one_scope(waits: tuple[float, float]) -> None:
     """Several errors that pause one scope are one refusal of it; other scopes have their own."""
     entries = [
-        Entry(kind="code", code="a", name="a", policy="back_off", wait=5.0),
-        Entry(kind="code", code="b", name="b", policy="back_off", wait=9.0),
+        Entry(kind="code", code="a", name="a", policy="back_off", wait=waits[0]),
+        Entry(kind="code", code="b", name="b", policy="back_off", wait=waits[1]),
         Entry(kind="code", code="c", name="c", policy="back_off", scope="ip"),
     ]
     found = Failure(

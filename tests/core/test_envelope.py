@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilient.catalog import Envelope
-from resilient.core.envelope import MOST_ERRORS, Reported, read
+from resilient.core.envelope import MOST_ERRORS, Reported, read, wants_body
 from resilient.core.text import LONGEST_CODE, LONGEST_MESSAGE
 
 FLAT = Envelope(
@@ -255,3 +255,57 @@ def test_codes_forge_no_line() -> None:
     assert [r"a\u000aresilient.started"] == codes(
         FLAT, r'{"error": "e", "code": "a\nresilient.started"}'
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "content_type", "expected"),
+    [
+        ("GET", 400, "image/png", True),
+        ("GET", 599, "", True),
+        ("GET", 400, "text/event-stream", False),
+        ("HEAD", 400, "application/json", False),
+        ("GET", 101, "application/json", False),
+        ("GET", 199, "application/json", False),
+        ("GET", 204, "application/json", False),
+        ("GET", 205, "application/json", False),
+        ("GET", 304, "application/json", False),
+        ("GET", 399, "application/json", False),
+        ("GET", 200, "application/json", True),
+        ("POST", 299, "application/vnd.api+json", True),
+        ("GET", 200, "text/html", True),
+        ("GET", 200, "", True),
+        ("GET", 200, "image/png", False),
+        ("GET", 200, "application/xml", False),
+        ("GET", 200, "text/event-stream", False),
+    ],
+)
+def test_which_bodies_are_read(method: str, status: int, content_type: str, expected: bool) -> None:
+    """Every error's body is, a success's only where an envelope may come in that format."""
+    said: Any = {"method": method, "status": status, "content_type": content_type}
+    assert expected == wants_body(ALL, **said)
+    assert (status >= 400 and expected) == wants_body((MANY, HTML), **said)
+
+
+@pytest.mark.parametrize(
+    ("written", "content_types"),
+    [
+        ("json", ("application/json", "text/javascript", "text/plain", "text/html")),
+        ("xml", ("application/xml", "application/problem+xml", "text/plain")),
+        ("text", ("text/plain",)),
+        ("html", ("text/html",)),
+    ],
+)
+def test_content_types_that_fit(written: Any, content_types: tuple[str, ...]) -> None:
+    """An API's own format is often sent as text, JSON even as HTML; nothing else is read."""
+    every = ("application/json", "text/javascript", "application/xml", "application/problem+xml")
+    fitting = [
+        each
+        for each in (*every, "text/plain", "text/html", "text/css")
+        if wants_body(
+            (Envelope(format=written, statuses=("200",)),),
+            method="GET",
+            status=200,
+            content_type=each,
+        )
+    ]
+    assert sorted(content_types) == sorted(fitting)

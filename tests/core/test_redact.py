@@ -29,6 +29,15 @@ TOKEN = "6f3a9c1e7b2d4058a1b2c3d4"
         (f"https://x/hooks/{TOKEN}/send", "https://x/hooks/REDACTED/send"),
         ("https://x/companies/12345678", "https://x/companies/12345678"),
         ("https://x/?filter[id][]=1&flag", "https://x/?filter[id][]=1&flag"),
+        ("/a?page=2", ":///a?page=2"),
+        ("https://x/?q=6f3a9c1e7b/2d4058a1b2/c3d4==", "https://x/?q=REDACTED"),
+        ("https://x/?q=a/short/path", "https://x/?q=a/short/path"),
+        ("https://x/?q=a/b1/c/d/e/f", "https://x/?q=a/b1/c/d/e/f"),
+        ("https://x/a;jsessionid=k;v=1/b", "https://x/a;jsessionid=REDACTED;v=1/b"),
+        (f"https://x/{TOKEN};v=1", "https://x/REDACTED;v=1"),
+        (f"https://x/a;{TOKEN}", "https://x/a;REDACTED"),
+        ("https://x/?next=https://y/?token%3Dk", "https://x/?next=REDACTED"),
+        ("https://x/?next=https://y/?page%3D2", "https://x/?next=https://y/?page%3D2"),
         ("https://x/?text=%D1%8F", "https://x/?text=%D1%8F"),
         ("https://x:99999/", "<unreadable URL>"),
         ("https://[x/", "<unreadable URL>"),
@@ -48,6 +57,8 @@ def test_the_catalogs_own_names() -> None:
 def test_urls_are_bounded() -> None:
     """A URL of any length is one short line."""
     assert 2100 > len(redact.url("https://x/?q=" + "a " * 100_000))
+    whole = "https://x/" + "a/" * 1019
+    assert (2048, whole) == (len(whole), redact.url(whole))
     assert "\n" not in redact.url("https://x/?q=a\nb")
 
 
@@ -62,3 +73,16 @@ def test_no_secret_is_shown(text: str, name: str) -> None:
 def test_any_text(text: str) -> None:
     """Nothing is so odd that it cannot be redacted, and the result can be written."""
     redact.url(text).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("proxy: http://me:pass@p:80/", "proxy: http://REDACTED@p:80/"),
+        ("a://u@x b://v@y", "a://REDACTED@x b://REDACTED@y"),
+        ("mail me@x about //y/z@w", "mail me@x about //y/z@w"),
+    ],
+)
+def test_without_user(text: str, expected: str) -> None:
+    """In any text, what stands before the host of a URL is left out, and nothing else."""
+    assert expected == redact.without_user(text)

@@ -84,6 +84,16 @@ def test_two_digit_years(year: str, century: int) -> None:
     assert datetime(century, 11, 22, 10, tzinfo=UTC).timestamp() == found
 
 
+@pytest.mark.parametrize(
+    ("now", "year", "century"), [(1999, "05", 2005), (2099, "00", 2100), (2101, "99", 2099)]
+)
+def test_two_digit_years_at_a_turn(now: int, year: str, century: int) -> None:
+    """At the turn of a century the nearest one is meant, ahead as well as back."""
+    then = datetime(now, 11, 22, 10, tzinfo=UTC).timestamp()
+    found = http_date(f"Sunday, 22-Nov-{year} 10:00:00 GMT", now=then)
+    assert datetime(century, 11, 22, 10, tzinfo=UTC).timestamp() == found
+
+
 @given(st.integers(-(10**6), 10**9))
 def test_dates_round_trip(seconds: int) -> None:
     """Any date that a server writes is read to the second."""
