@@ -7,8 +7,10 @@ held lets go of it.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, NoReturn, assert_never
 
 import aiohttp
@@ -27,6 +29,7 @@ from resilient.credentials import (
     CredentialRefused,
     CredentialUnavailable,
     Signature,
+    renewal,
 )
 from resilient.ending import Ending
 from resilient.errors import ResilientError
@@ -43,9 +46,10 @@ from resilient.model import (
     Verdict,
 )
 from resilient.options import Options
+from resilient.policy import Policy
 from resilient.report import Report
 from resilient.serving import Serving
-from resilient.signing import Signing, renewing
+from resilient.signing import Signing
 from resilient.state.admission import Admission
 from resilient.state.grant import Changed, Grant
 from resilient.state.lane import Lane
@@ -60,6 +64,20 @@ ELSEWHERE = "other"
 
 _IN_THE_CLEAR = "the credential is not sent over plain http: name the host under 'hosts'"
 _NO_CREDENTIAL = (CredentialRefused, CredentialUnavailable, CannotSign)
+
+
+_under_way: ContextVar[ClientRequest | None] = ContextVar("resilient_under_way", default=None)
+
+
+def _cancels() -> int:
+    """Return how often the running task has been told to end, and nobody took that back."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def is_under_way(request: ClientRequest) -> bool:
+    """Tell whether a call further out sends this very request: two layers would multiply."""
+    return _under_way.get() is request
 
 
 @attrs.frozen
@@ -105,33 +123,34 @@ class Call:
     waited: float = attrs.field(default=0.0, init=False)
     ending: Ending = attrs.field(init=False)
     _ended: bool = attrs.field(default=False, init=False)
+    _cancels: int = attrs.field(factory=_cancels, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.started = self.clock.now()
         self.endpoint = self.serving.endpoint(self.request)
-        service, within = self.serving.service, renewing.get()
-        self.renews = within is not None and within[0] == service.name
+        service, within = self.serving.service, renewal.current()
+        self.renews = within is not None and within.service == service.name
         if self.renews and within is not None:
-            self.credential, self.signs = within[1], False
+            self.credential, self.signs = within.name, False
         else:
             self.credential, self.signs = self.serving.name(self.request, self.options)
         ends = [self.started + service.timeout, self.options.deadline, self.started + self._total()]
         call = new_id()
         if self.hop is not None:
             call, self.sends, self.resends = self.hop.call, self.hop.sends, self.hop.resends
+            self.refreshed = self.hop.refreshed
             ends.append(self.hop.deadline)
         self.deadline = min(ends)
         self.signing = Signing(serving=self.serving, request=self.request, name=self.credential)
-        self.report = Report(
-            self.listeners, self.clock, self._common(call), self._shown_url, self.started
-        )
-
+        # Nothing that the call holds leads back to it: when it is over, its bodies are free.
+        shown = partial(_shown_url, self.request, self.serving.secret_names)
+        self.report = Report(self.listeners, self.clock, self._common(call), shown, self.started)
         self.ending = Ending(
             service=service,
             clock=self.clock,
             method=self.request.method,
-            url=self._shown_url,
-            attempts=lambda: self.sends,
+            url=shown,
+            attempts=self.sends,
         )
 
     def __repr__(self) -> str:
@@ -153,23 +172,21 @@ class Call:
         timeout = getattr(self.request, "timeout", None) or self.request.session.timeout
         return float(timeout.total or "inf")  # none, and 0 too: aiohttp sets no limit
 
-    def _shown_url(self) -> str:
-        return redacted(str(self.request.original_url), self.serving.secret_names)
-
     # The way of a request.
 
     async def run(self) -> ClientResponse:
         """Send until the call has one outcome."""
         try:
             return await self._attempts()
-        except Exception as error:
+        except BaseException as error:
             last = self.ending.answer
             if isinstance(error, ResilientError) and last and last.complete and self._returns():
                 return last.response
-            if not self._ended:  # none of ours: aiohttp's own total, or a credential's own code
-                self._end(reason=type(error).__name__)
+            if not self._ended and (reason := self._reason(error)) is not None:
+                self._end(reason=reason)
             raise
         finally:
+            self.ending.forget()
             await self.signing.take_off()
 
     async def _attempts(self) -> ClientResponse:
@@ -185,11 +202,26 @@ class Call:
                 self._fail(self.ending.refused(Refused("closed", None)), self.ending.cause)
             if not await self._sign(signature, grant):
                 continue
+            if (response := await self._attempt(grant)) is not None:
+                return response
+
+    async def _attempt(self, grant: Grant) -> ClientResponse | None:
+        """Send once, and do what follows; None if that was not the last time."""
+        outcome: reading.Answer | Lost | None = None
+        try:
             outcome = await self._send(grant)
             if isinstance(outcome, Lost):
                 await self._after_no_answer(outcome)
-            elif (response := await self._after_answer(outcome, grant)) is not None:
-                return response
+                return None
+            return await self._after_answer(outcome, grant)
+        except BaseException as error:
+            # Nothing may be left of it, even if a listener or a clock ends the program.
+            grant.unsent()
+            if isinstance(outcome, reading.Answer):
+                reading.free(outcome)
+            if outcome is None and (reason := self._reason(error)) is not None:
+                self.report("resilient.attempt_failed", attempt=self.sends, reason=reason)
+            raise
 
     async def _prepare(self) -> None:
         leaves = self.hop is not None and self.hop.leaves(self.request)
@@ -240,7 +272,7 @@ class Call:
             lane = self.lane()
             outcome = await self.admission.admit(lane, self.options.cost, self.deadline, on_delay)
         except Refused as refusal:
-            outcome = refusal
+            outcome = refusal.with_traceback(None)  # it would hold this very call
         finally:
             self.waited += self.clock.now() - began
             if timer is not None:
@@ -283,8 +315,10 @@ class Call:
 
     async def _send(self, grant: Grant) -> "reading.Answer | Lost":
         self.sends += 1
+        self.ending.attempts = self.sends
         end = min(self.clock.now() + self.serving.service.attempt_timeout, self.deadline)
         limit = asyncio.timeout_at(end)
+        outer = _under_way.set(self.request)
         try:
             async with limit:
                 response = await self.handler(self.request)
@@ -293,7 +327,6 @@ class Call:
             if type(error) is TimeoutError and not ours:
                 # aiohttp's own total is spent, and every further attempt would be sent in vain.
                 grant.lost()
-                self.report("resilient.attempt_failed", attempt=self.sends, reason="TimeoutError")
                 raise
             lost = Lost(reading.no_answer(error, timeout=ours), error)
             (grant.unsent if lost.failure.sent is False else grant.lost)()
@@ -301,6 +334,8 @@ class Call:
         except BaseException:
             grant.unsent()
             raise
+        finally:
+            _under_way.reset(outer)
         return await self._read(response, grant)
 
     async def _read(self, response: ClientResponse, grant: Grant) -> reading.Answer:
@@ -323,6 +358,7 @@ class Call:
         service = self.serving.service
         failure = self.recognised(answer)
         if failure is None:
+            self.serving.budget.earn(self.clock.now())
             return None, grant.answered((), self._latch())
         u = self.clock.chance()
         found = marks(failure, service.catalog, service.policies, u, grant.step)
@@ -353,6 +389,8 @@ class Call:
         pause = _longest(changes)
         match verdict:
             case Raise():
+                if self.refreshed and self._asks_for_renewal(failure):
+                    self.signing.in_vain()
                 # Beyond what was asked, a scope may be shut for longer; mere jitter is left out.
                 shut = _longest(each for each in changes if each.change != "paused")
                 return self._give_up(
@@ -380,7 +418,21 @@ class Call:
             return Raise(wait=failure.retry_after)
         policy = self.serving.service.policies[failure.entry.policy]
         attempt = attrs.evolve(self.attempt(), held=_longest(changes))
-        return decide(failure, policy, attempt, self.clock.chance())
+        return self._paid(policy, decide(failure, policy, attempt, self.clock.chance()))
+
+    def verdict_of_none(self, failure: NoAnswer) -> Verdict:
+        """Say what to do where no answer came."""
+        if self.renews:
+            return Raise()
+        policy = self.serving.service.policies["retry"]
+        return self._paid(
+            policy, decide_no_answer(failure, policy, self.attempt(), self.clock.chance())
+        )
+
+    def _paid(self, policy: Policy, verdict: Verdict) -> Verdict:
+        if isinstance(verdict, Resend) and policy.action == "retry":
+            self.serving.budget.spend(self.clock.now())
+        return verdict
 
     def attempt(self) -> Attempt:
         """Return what is known of the call at this attempt."""
@@ -388,6 +440,7 @@ class Call:
         service_says = self.serving.service.idempotent.get(
             self.endpoint.name if self.endpoint else ""
         )
+        now = self.clock.now()
         return Attempt(
             number=1 + self.resends,
             idempotent=is_idempotent(
@@ -396,8 +449,12 @@ class Call:
             replayable=reading.is_replayable(self.request),
             refreshable=self.signing.refreshable,
             refreshed=self.refreshed,
-            remaining=self.deadline - self.clock.now(),
+            affordable=self.serving.budget.affords(now),
+            remaining=self.deadline - now,
         )
+
+    def _asks_for_renewal(self, failure: Failure) -> bool:
+        return self.serving.service.policies[failure.entry.policy].action == "reauth"
 
     def tell(self, failure: Failure, verdict: Verdict, changes: list[Changed]) -> None:
         """Report what an answer said, and what has become of the scopes."""
@@ -418,10 +475,7 @@ class Call:
         return wanted and not self.renews
 
     async def _after_no_answer(self, lost: Lost) -> None:
-        policy = self.serving.service.policies["retry"]
-        verdict: Verdict = Raise()
-        if not self.renews:
-            verdict = decide_no_answer(lost.failure, policy, self.attempt(), self.clock.chance())
+        verdict = self.verdict_of_none(lost.failure)
         skipped = _skipped(verdict)
         self.report.no_answer(lost.failure, self.sends, skipped)
 
@@ -463,6 +517,7 @@ class Call:
         reading.ready_again(self.request)
 
     def _succeeded(self, response: ClientResponse) -> ClientResponse:
+        self.signing.helped(renewed=self.refreshed)
         if self.ending.has_failed:
             self.report(
                 "resilient.call_recovered",
@@ -483,6 +538,7 @@ class Call:
                     deadline=self.deadline,
                     sends=self.sends,
                     resends=self.resends,
+                    refreshed=self.refreshed,
                     at=self.clock.now(),
                 )
             )
@@ -493,12 +549,27 @@ class Call:
     def _fail(self, error: ResilientError, cause: BaseException | None) -> NoReturn:
         """Say that the call failed, and raise."""
         self._end(**raising.keys(error))
-        raise error from cause
+        try:
+            raise error from cause
+        finally:
+            del error  # else its traceback would hold it
+
+    def _reason(self, error: BaseException) -> str | None:
+        """Return what to call an end that is none of ours; None: it is no failure."""
+        if isinstance(error, asyncio.CancelledError) and reading.is_total_spent(self.request):
+            # In a wait aiohttp's own total comes as a cancellation, and ends as a timeout, unless
+            # somebody has cancelled the call in the same moment.
+            return "TimeoutError" if _cancels() <= self._cancels + 1 else None
+        return type(error).__name__ if isinstance(error, Exception) else None
 
     def _end(self, **keys: Any) -> None:
         self._ended = True
         attempt = self.sends or None
         self.report("resilient.call_failed", attempt=attempt, waited=self.waited, **keys)
+
+
+def _shown_url(request: ClientRequest, secret_names: Collection[str]) -> str:
+    return redacted(str(request.original_url), secret_names)
 
 
 def _skipped(verdict: Verdict) -> Skipped | None:

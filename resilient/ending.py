@@ -31,7 +31,7 @@ class Ending:
 
     Attributes:
         url: Makes the redacted URL.
-        attempts: Tells how often the call was sent.
+        attempts: How often the call was sent.
         answer: The last answer, if the last attempt had one.
         cause: The exception that said that there was none; it shows no credential.
     """
@@ -40,7 +40,7 @@ class Ending:
     clock: Clock
     method: str
     url: Callable[[], str]
-    attempts: Callable[[], int]
+    attempts: int
     answer: Answer | None = attrs.field(default=None, init=False)
     cause: BaseException | None = attrs.field(default=None, init=False)
     _error: Callable[[datetime | None], ResilientError] | None = attrs.field(
@@ -80,6 +80,10 @@ class Ending:
         self._error, self.answer = error, None
         self.cause = scrubbed(why, self.url())
 
+    def forget(self) -> None:
+        """Let go of the last attempt: the call is over."""
+        self._error = self.answer = self.cause = None
+
     def last(self, wait: float | None = None) -> ResilientError:
         """Return what the last attempt means; another call may succeed after `wait` seconds."""
         if self._error is None:
@@ -102,13 +106,19 @@ class Ending:
         if self._error is not None:
             return self.last()
         if isinstance(error, CredentialRefused):
-            catalog = self.service.catalog.name
-            return raising.dead_credential(str(error), error.cause, self._subject(), catalog)
-        kind = TransportError if self.attempts() else NotSent
+            return raising.dead_credential(
+                str(error),
+                error.cause,
+                self._subject(),
+                self.service.catalog.name,
+                self._when(error.wait),
+            )
+        kind = TransportError if self.attempts else NotSent
         return kind(
             f"{self.service.name}: {error} [{self._subject()}]",
             service=self.service.name,
-            attempts=self.attempts(),
+            attempts=self.attempts,
+            retry_at=self._when(getattr(error, "wait", None)),
         )
 
     def _when(self, wait: float | None) -> datetime | None:
@@ -119,5 +129,5 @@ class Ending:
             service=self.service.name,
             method=self.method,
             url=self.url(),
-            attempts=self.attempts(),
+            attempts=self.attempts,
         )

@@ -2,12 +2,14 @@
 
 Never to stdout. A stdlib record has the keys in its message and as attributes, `name` as
 `error_name`: a record has a name of its own. When identical failures storm, lines are sampled
-and the next one says, in `suppressed`, exactly how many were left out. Listeners always hear
-everything.
+and the next one says, in `suppressed`, exactly how many were left out; of a storm that is over
+its last line does, at the end. Listeners always hear everything.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -19,7 +21,7 @@ WINDOW = 1.0
 """Seconds within which identical lines are counted together."""
 
 PER_WINDOW = 10
-"""Lines of one kind that are written in each window."""
+"""Lines of one kind that are written in any window."""
 
 _KINDS = 1024
 _WRITTEN = structlog.processors.LogfmtRenderer()
@@ -54,8 +56,7 @@ def _short(value: object) -> object:
 
 @attrs.define(eq=False)
 class _Storm:
-    started: float
-    written: int = 0
+    written: deque[float] = attrs.field(factory=lambda: deque(maxlen=PER_WINDOW))
     suppressed: int = 0
     last: Event | None = None
 
@@ -107,25 +108,30 @@ class Log:
         storm = self._storms.get(kind)
         if storm is None:
             self._forget(now)
-            storm = self._storms[kind] = _Storm(now)
-        left_out = 0
-        if now - storm.started >= WINDOW:
-            storm.started, storm.written = now, 0
-        if storm.written >= PER_WINDOW:
+            storm = self._storms[kind] = _Storm()
+        if len(storm.written) == PER_WINDOW and now - storm.written[0] < WINDOW:
             storm.suppressed += 1
             storm.last = event
             return None
-        if storm.suppressed:
-            left_out, storm.suppressed = storm.suppressed, 0
-        storm.written += 1
+        left_out, storm.suppressed = storm.suppressed, 0
+        storm.written.append(now)
         return left_out
 
     def _forget(self, now: float) -> None:
         if len(self._storms) < _KINDS:
             return
         # What is over, and if that is not enough the older half: the server chooses the codes.
-        over = [kind for kind, storm in self._storms.items() if now - storm.started >= WINDOW]
+        over = [kind for kind, each in self._storms.items() if now - each.written[-1] >= WINDOW]
         for kind in over or list(self._storms)[: _KINDS // 2]:
-            storm = self._storms.pop(kind)
-            if storm.suppressed and storm.last is not None:
-                self._write(storm.last, storm.suppressed - 1)
+            self._end(self._storms.pop(kind))
+
+    def _end(self, storm: _Storm) -> None:
+        if storm.suppressed and storm.last is not None:
+            self._write(storm.last, storm.suppressed - 1)
+
+    def flush(self) -> None:
+        """Write the last line of every storm: nothing may follow that would tell of the rest."""
+        storms, self._storms = self._storms, {}
+        for storm in storms.values():
+            with suppress(Exception):  # as with any listener
+                self._end(storm)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import attrs
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from resilient import hops
-from resilient.call import Call
+from resilient.call import Call, is_under_way
 from resilient.clock import Clock
 from resilient.config import load
 from resilient.config.service import Config, Mode
@@ -19,14 +20,14 @@ from resilient.core.pacing import Bucket, pace
 from resilient.core.redact import url as redacted
 from resilient.credentials import place
 from resilient.errors import ConfigError, TransportError
-from resilient.events import Event, Listener, tell
+from resilient.events import Event, Listener, overhearing, tell
 from resilient.log import Log
 from resilient.model import Scope
 from resilient.observe import observe
 from resilient.options import current
 from resilient.serving import Credentials, Directory, Serving
 from resilient.state.admission import Admission
-from resilient.state.scope import ScopeState
+from resilient.state.gates import ScopeGate
 
 
 @attrs.frozen(kw_only=True)
@@ -90,13 +91,22 @@ class Middleware:
         self.config = _with_mode(_loaded(config), os.environ.get("RESILIENT_MODE"))
         self._directory = Directory.of(self.config, credentials or {})
         self._clock = clock or Clock()
-        self._listeners: tuple[Listener, ...] = (*listeners, Log(self._clock.now))
+        self._log = Log(self._clock.now)
+        also = (each for each in overhearing.get() if each not in listeners)
+        self._listeners: tuple[Listener, ...] = (*listeners, *also, self._log)
         self._admission = Admission(self._clock.now)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._adopting = threading.Lock()
         self._unmapped: set[tuple[str, str]] = set()
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        """Send a request the resilient way; one that is no service's is sent as it is."""
+        """Send a request the resilient way; one that is no service's is sent as it is.
+
+        So is one that another Middleware of the session sends already: attempts of two layers
+        would multiply, and one request would be counted twice.
+        """
+        if is_under_way(request):
+            return await handler(request)
         trail = hops.trail(request, self._clock.now())
         for hop in trail:
             if hop.leaves(request):
@@ -126,18 +136,28 @@ class Middleware:
     def _begin(self, serving: Serving, request: ClientRequest) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            if self._loop is not None and not self._loop.is_closed():
-                raise ConfigError(
-                    "this Middleware works in another event loop already: its "
-                    "limits hold for one loop, so make one for each"
-                )
-            if self._loop is not None:
-                self._admission.forget_timers()
-            self._loop = loop
+            with self._adopting:  # threads may come at the same time
+                self._adopt(loop)
         if not serving.started:
             serving.started = True
             self._say_started(serving)
             self._warn_of_total(serving, request)
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            raise ConfigError(
+                "this Middleware works in another event loop already: its "
+                "limits hold for one loop, so make one for each"
+            )
+        self._forget_loop()
+        self._loop = loop
+
+    def _forget_loop(self) -> None:
+        """Let go of what was under way in a loop that has ended."""
+        if self._loop is not None and self._loop.is_closed():
+            self._admission.forget_timers()
+            for serving in self._directory:
+                serving.forget_tasks()
 
     def _say_started(self, serving: Serving) -> None:
         service = serving.service
@@ -181,12 +201,12 @@ class Middleware:
         now = self._admission.now()
         scopes = self._admission.memory.scopes
         return {
-            f"{scope.service}/{scope}": self._scope_report(scope, gate.state, now)
+            f"{scope.service}/{scope}": self._scope_report(scope, gate, now)
             for scope, gate in scopes.items()
         }
 
-    def _scope_report(self, scope: Scope, state: ScopeState, now: float) -> ScopeReport:
-        blocked = state.blocked
+    def _scope_report(self, scope: Scope, gate: ScopeGate, now: float) -> ScopeReport:
+        state, blocked = gate.state, gate.state.blocked
         return ScopeReport(
             service=scope.service,
             scope=str(scope),
@@ -201,12 +221,13 @@ class Middleware:
             else None,
             reason=blocked.reason if blocked else None,
             refusals=state.row(now),
-            rates=self._admission.memory.rates(state),
+            rates=gate.rates(),
         )
 
     async def release(self, service: str, *, credential: str | None = None) -> list[str]:
         """Lift the pauses and blocks of a service, or of one credential of it.
 
+        A credential whose renewals did not help is renewed at once when next it is needed.
         The first call that follows goes alone, as a probe.
 
         Returns:
@@ -222,6 +243,9 @@ class Middleware:
             within = scope.kind == "endpoint" and scope.name.endswith(f"@{credential}")
             return scope.service == service and (credential is None or mine or within)
 
+        for serving in self._directory:
+            if serving.service.name == service:
+                serving.forgive(credential)
         changes = self._admission.release(wanted)
         for each in changes:
             tell(
@@ -237,9 +261,12 @@ class Middleware:
 
     async def aclose(self) -> None:
         """End it: whoever waits raises `NotSent`, and so does whoever comes."""
+        self._forget_loop()
         self._admission.close()
         for serving in self._directory:
             await serving.aclose()
+        await self._clock.sleep(0)  # whoever waited says now how it ended
+        self._log.flush()
 
 
 def _disarm(request: ClientRequest, hop: hops.Hop) -> None:

@@ -84,6 +84,10 @@ class Failure:
         """The code that decides, as reported; None where the status or a text told."""
         return self.found[0].code
 
+    def asked(self, entry: Entry) -> float | None:
+        """Return how long the server asks to wait, else how long the vendor does, of an entry."""
+        return entry.wait if self.retry_after is None else self.retry_after
+
     @property
     def processed(self) -> bool | None:
         """False only if every error of the response says that nothing was processed."""
@@ -123,6 +127,7 @@ class Attempt:
         replayable: Whether its body can be sent again.
         refreshable: Whether its credential can be renewed.
         refreshed: Whether it was renewed for this call before.
+        affordable: Whether the service's retry budget has one more.
         remaining: Seconds until the call's deadline.
         held: Seconds until its scopes let anybody go.
     """
@@ -132,6 +137,7 @@ class Attempt:
     replayable: bool = True
     refreshable: bool = False
     refreshed: bool = False
+    affordable: bool = True
     remaining: float = float("inf")
     held: float = 0.0
 

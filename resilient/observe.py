@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from resilient import reading
-from resilient.core.decide import decide_no_answer
 from resilient.model import Failure, Raise, Resend, Verdict
 from resilient.raising import BY_ACTION
 from resilient.report import about
@@ -26,8 +25,7 @@ async def observe(call: "Call") -> "ClientResponse":
     except Exception as error:
         failure = reading.no_answer(error)
         grant.lost()
-        policy = call.serving.service.policies["retry"]
-        verdict = decide_no_answer(failure, policy, call.attempt(), 0.5)
+        verdict = call.verdict_of_none(failure)
         call.report.no_answer(failure, 1, verdict.skipped if isinstance(verdict, Raise) else None)
         _tell_resend(call, verdict, 0.0)
         if isinstance(verdict, Raise) and not refused:

@@ -43,5 +43,13 @@ class Policy:
     cool_down: Backoff | None = Backoff(base=300.0, cap=21600.0)
 
 
+@attrs.frozen(kw_only=True)
+class RetryBudget:
+    """In any ten seconds: at most `floor` retries, and `ratio` of the successes more."""
+
+    ratio: float = 0.1
+    floor: int = 10
+
+
 Policies = Mapping[str, Policy]
 """A policy set, by name."""

@@ -150,17 +150,23 @@ def not_sent(
 
 
 def dead_credential(
-    reason: str, cause: BaseException | None, subject: Subject, catalog: str
+    reason: str,
+    cause: BaseException | None,
+    subject: Subject,
+    catalog: str,
+    retry_at: datetime | None = None,
 ) -> AuthenticationFailed:
     """Return the exception for a credential that is known to be refused: nothing is sent."""
     told = cause if isinstance(cause, ApiError) else None
+    until = "until there is another" + (f", or {retry_at:%H:%M:%S} UTC" if retry_at else "")
     return AuthenticationFailed(
-        f"{subject.service}: {reason} Nothing is sent with it until there is another. [{subject}]",
+        f"{subject.service}: {reason} Nothing is sent with it {until}. [{subject}]",
         url=subject.url,
         method=subject.method,
         status=told.status if told else 401,
         service=subject.service,
         attempts=subject.attempts,
+        retry_at=retry_at,
         catalog=catalog,
         code=told.code if told else None,
         policy="reauth",

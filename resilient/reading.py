@@ -13,7 +13,7 @@ from aiohttp import ClientRequest, ClientResponse, StreamReader, hdrs
 from aiohttp.base_protocol import BaseProtocol
 
 from resilient.catalog import Catalog
-from resilient.core import replay
+from resilient.core import envelope, replay
 from resilient.errors import shown_request
 from resilient.model import Exchange, NoAnswer
 
@@ -24,13 +24,6 @@ LONGEST = 1.0
 """Seconds that are spent on it."""
 
 _CHUNK = 16 * 1024
-_BODILESS = frozenset({204, 205, 304})
-_FORMATS = {
-    "json": ("json", "javascript", "text/plain", "text/html"),
-    "xml": ("xml", "text/plain"),
-    "text": ("text/plain",),
-    "html": ("html",),
-}
 _HOPELESS = (
     aiohttp.ClientConnectorCertificateError,
     aiohttp.ServerFingerprintMismatch,
@@ -81,23 +74,18 @@ def scrubbed(error: BaseException, url: str) -> BaseException:
 
 
 def _is_empty(response: ClientResponse) -> bool:
-    none = response.method == hdrs.METH_HEAD or response.status in _BODILESS
+    none = response.method == hdrs.METH_HEAD or response.status in envelope.BODILESS
     return none or response.headers.get(hdrs.CONTENT_LENGTH) == "0"
 
 
 def wants_body(response: ClientResponse, catalog: Catalog) -> bool:
-    """Tell whether the body can say anything that the status does not."""
-    status = response.status
-    # 101 is another protocol from here on, and of a redirect only the status counts.
-    if status < 200 or _is_empty(response):  # noqa: PLR2004
-        return False
-    kind = response.content_type
-    if kind == "text/event-stream":
-        return False
-    if status >= 400:  # noqa: PLR2004 - RFC 9110 section 15.5
-        return True
-    envelopes = [each for each in catalog.envelopes if each.comes_with(status)]
-    return any(word in kind for each in envelopes for word in _FORMATS[each.format])
+    """Tell whether there is a body, and it can say anything that the status does not."""
+    return not _is_empty(response) and envelope.wants_body(
+        catalog.envelopes,
+        method=response.method,
+        status=response.status,
+        content_type=response.content_type,
+    )
 
 
 async def read(response: ClientResponse, catalog: Catalog, longest: float = LONGEST) -> Answer:
@@ -121,9 +109,10 @@ async def read(response: ClientResponse, catalog: Catalog, longest: float = LONG
         if not limit.expired() and type(error) is TimeoutError:
             response.close()
             raise
-    except (aiohttp.ClientError, OSError, ValueError):
-        # Cut off, or encoded wrongly: the status decides, and the caller will see for himself.
-        pass
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        # Cut off, or encoded wrongly: the status decides, and the caller will see for himself,
+        # but not what we hold: aiohttp raises this very object to him.
+        error.__traceback__ = None
     except BaseException:
         response.close()
         raise
@@ -208,9 +197,21 @@ def is_bytes(request: ClientRequest) -> bool:
     return not request.body or isinstance(request.body, aiohttp.BytesPayload)
 
 
+def is_total_spent(request: ClientRequest) -> bool:
+    """Tell whether aiohttp's own total of the call is over.
+
+    Nothing public says so of a timeout that was given with the request.
+    """
+    timer = getattr(request, "_timer", None)
+    try:
+        if timer is not None:
+            timer.assert_timeout()
+    except TimeoutError:
+        return True
+    return False
+
+
 def ready_again(request: ClientRequest) -> None:
     """Arm `Expect: 100-continue` anew: a refused attempt leaves it disarmed."""
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-        rearm = getattr(request, "update_expect_continue", None)
-        if rearm is not None:
-            rearm(expect=True)
+        request.update_expect_continue(expect=True)

@@ -1,7 +1,7 @@
 """Tells listeners and the log what happens to one call."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, assert_never
 
 import attrs
 
@@ -119,6 +119,8 @@ class Report:
                     pass
                 case "released":
                     self("resilient.scope_released", attempt=attempt, scope=str(each.scope))
+                case _ as never:
+                    assert_never(never)
 
     def at(self, seconds: float | None) -> str | None:
         """Return the time that lies `seconds` ahead, as ISO 8601 in UTC."""

@@ -5,7 +5,6 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Annotated, Any, cast
 
 import typer
@@ -83,14 +82,13 @@ def _options(
 
 
 def build() -> typer.Typer:
-    """Return the application with every command that is there."""
+    """Return the application with its commands."""
     found = typer.Typer(
         name="resilient", cls=OneLine, add_completion=False, pretty_exceptions_enable=False
     )
     found.callback()(_options)
     for name in COMMANDS:
-        if find_spec(f"resilient.cli.{name}") is not None:
-            found.command(name)(import_module(f"resilient.cli.{name}").command)
+        found.command(name)(import_module(f"resilient.cli.{name}").command)
     return found
 
 

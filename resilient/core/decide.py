@@ -25,6 +25,9 @@ MOST_ASKED = 31 * 86400.0
 """Seconds: the longest pause that a server's word alone can cause, so that one absurd header
 does not shut a scope for years. Until then what the server asked is never shortened."""
 
+IN_VAIN = 1e-3
+"""Seconds before the deadline in which nothing is sent any more: it would not be answered."""
+
 
 def decide(failure: Failure, policy: Policy, attempt: Attempt, u: float) -> Verdict:
     """Say what to do about an answer that is an error.
@@ -35,14 +38,13 @@ def decide(failure: Failure, policy: Policy, attempt: Attempt, u: float) -> Verd
         attempt: What is known of the call.
         u: A number drawn in [0, 1).
     """
-    asked = failure.retry_after
+    wait = failure.asked(failure.entry)
     match policy.action:
         case "fail_fast" | "block_warning":
-            return Raise(wait=asked if asked is not None else failure.entry.wait)
+            return Raise(wait=wait)
         case "reauth":
             return _reauth(failure, attempt)
         case "back_off" | "retry":
-            wait = asked if asked is not None else failure.entry.wait
             delay = _delay(policy, attempt, wait, u)
             longest = max(delay, attempt.held)
             skipped = _skipped(policy, attempt, longest, processed=failure.processed)
@@ -95,7 +97,10 @@ def _skipped(
         return "body_not_replayable"
     if attempt.number >= policy.attempts:
         return "attempts"
-    return "deadline" if delay >= attempt.remaining else None
+    if delay > attempt.remaining - IN_VAIN:
+        return "deadline"
+    # A back-off needs no budget: its whole scope sends one probe.
+    return "budget" if policy.action == "retry" and not attempt.affordable else None
 
 
 Steps = Callable[[ScopeKind], int]
@@ -117,7 +122,7 @@ def marks(
     pauses: dict[ScopeKind, float] = {}
     for each in failure.found:
         policy, scope = policies[each.entry.policy], catalog.scope_of(each.entry)
-        asked = failure.retry_after if failure.retry_after is not None else each.entry.wait
+        asked = failure.asked(each.entry)
         asked = None if asked is None else min(asked, MOST_ASKED)
         if policy.action == "back_off":
             own = half_jitter(policy.delay, steps(scope), u)

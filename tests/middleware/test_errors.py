@@ -179,6 +179,12 @@ async def test_request_info(server: Server, connect: Connect) -> None:
     assert not info.headers
 
 
+def test_url_that_cannot_be_read() -> None:
+    """An address that is none does not keep an error from being told."""
+    error = resilient.ApiError("It broke.", url="http://[", method="GET", status=500)
+    assert ("GET", "") == (error.request_info.method, str(error.request_info.url))
+
+
 async def test_secret_headers(server: Server, connect: Connect) -> None:
     """Of the answer's headers those that hold secrets are redacted, the others kept."""
     headers = {"Set-Cookie": f"session={KEY}", "X-Request-Id": "r-17"}

@@ -128,6 +128,7 @@ async def script(server: Server, connect: Connect) -> tuple[list[dict[str, Any]]
                 await api.call(method, f"/things?api_key={KEY}")
             except resilient.ResilientError:
                 raised += 1
+                await asyncio.sleep(60)  # a renewal that does not help is not repeated at once
         server.then(**acme.says("shut_out"))
         results = await asyncio.gather(*[api.get() for _ in range(5)], return_exceptions=True)
         raised += sum(isinstance(each, resilient.ResilientError) for each in results)
@@ -255,3 +256,15 @@ async def test_warns_of_a_total(server: Server, connect: Connect) -> None:
         (warning,) = api.told("config_warning")
         assert "60s" in warning["reason"]
         assert "back_off, retry" in warning["reason"]
+
+
+async def test_unmapped_codes_are_told_up_to_a_bound(server: Server, connect: Connect) -> None:
+    """Each unknown code is told once, and a server that invents them without end is not."""
+    async with connect() as api:
+        for start in range(0, 1200, 100):
+            server.then(**acme.says(*(f"new{start + n}" for n in range(100))))
+            with pytest.raises(resilient.ApiError):
+                await api.get()
+        assert [f"new{n}" for n in range(1000)] == [
+            each["code"] for each in api.told("code_unmapped")
+        ]

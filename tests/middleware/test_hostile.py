@@ -1,10 +1,8 @@
 """Servers that break, lie or attack: nothing but the documented errors, in bounds."""
 
-import asyncio
 import gzip
 import json
 import sys
-import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -213,43 +211,6 @@ async def test_truncated(raw: RawServer, opened: Open, status: str) -> None:
         assert int(status[:3]) == response.status
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
-
-
-@pytest.mark.parametrize("headers", [[], ["Transfer-Encoding: chunked"]])
-@pytest.mark.parametrize("status", ["200 OK", "429 Slow"])
-async def test_bomb(raw: RawServer, opened: Open, status: str, headers: list[str]) -> None:
-    """Of a body that unpacks to a gigabyte a few kilobytes are unpacked."""
-    bomb = raw_server.bomb(100)
-    frame = raw_server.chunked if headers else raw_server.whole
-    raw.default = raw_server.reply(frame(status, bomb, "Content-Encoding: gzip"), keep=False)
-    async with opened() as api:
-        tracemalloc.start()
-        response = await api.http.get(api.url)
-        assert b" " * 70_000 == await response.content.readexactly(70_000)
-        response.close()
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert most < 8 << 20
-
-
-async def test_bomb_naive(raw: RawServer) -> None:
-    """Why that needs care: `read()` unpacks it all."""
-    bomb = raw_server.bomb(40)
-    raw.default = raw_server.reply(raw_server.whole("429 Slow", bomb, "Content-Encoding: gzip"))
-    async with aiohttp.ClientSession() as http, http.get(raw.url) as response:
-        assert 40 << 20 == len(await response.read())
-
-
-@pytest.mark.parametrize("every", [0.0, 0.05, 0.9])
-@pytest.mark.parametrize("status", ["200 OK", "429 Slow", "503 Unavailable"])
-async def test_endless(raw: RawServer, opened: Open, status: str, every: float) -> None:
-    """A body that never ends, fast or in drips, is given a second and 64 KiB."""
-    start = raw_server.head(status, "Transfer-Encoding: chunked")
-    raw.default = raw_server.endless(start, b"[1, " * (1 if every else 1000), every=every)
-    began = asyncio.get_running_loop().time()
-    async with opened() as api, api.http.get(api.url) as response:
-        assert asyncio.get_running_loop().time() - began <= 1.001
-        assert b"[1, [1, " == await response.content.readexactly(8)
 
 
 def test_many_errors_of_one_response() -> None:

@@ -64,6 +64,23 @@ async def test_structlog(
     assert [] == [record for record in caplog.records if record.name == "resilient"]
 
 
+async def test_structlog_over_the_stdlib(
+    server: Server, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A structlog that hands its keys to the stdlib gets them, but for `name`, taken there."""
+    structlog.configure(
+        processors=[structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    try:
+        async with connect() as api:
+            await fail(api, server)
+    finally:
+        structlog.reset_defaults()
+    (failed,) = [r for r in caplog.records if r.getMessage() == "resilient.attempt_failed"]
+    assert ("wrong", "Wrong") == (vars(failed)["code"], vars(failed)["error_name"])
+
+
 async def test_nothing_to_stdout(
     server: Server, connect: Connect, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,8 +112,8 @@ async def test_storms_are_told_apart(
         server.then(404)
         with pytest.raises(resilient.ApiError):
             await api.get()
-    assert 404 in [line.get("status") for line in configured]
-    assert all("suppressed" not in json.dumps(line) for line in configured)
+        assert 404 in [line.get("status") for line in configured]
+        assert all("suppressed" not in json.dumps(line) for line in configured)
 
 
 async def test_alerts_are_never_left_out(

@@ -61,7 +61,8 @@ def _now() -> float:
 async def test_one_credential_under_several_names(server: Server, connect: Connect) -> None:
     """A credential that several names share is renewed once: a refresh token is spent once."""
     vendor = _Vendor(server)
-    async with connect(credentials=vendor.credential) as api:
+    shared = vendor.credential
+    async with connect(credentials={"x": shared, "y": shared}) as api:
 
         async def status(name: str) -> int:
             with resilient.options(credential=name):

@@ -1,6 +1,7 @@
 """Modes: off and observe beside enforce, RESILIENT_MODE, and on_error: return."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import acme
 import aiohttp
@@ -13,6 +14,13 @@ import resilient
 
 LIMITED = {"limits": {"calls": {"rate": "1/10s"}}}
 REASONS = {"limit", "pause", "probe", "connection"}
+
+
+async def drop(request: web.Request) -> web.StreamResponse:
+    """Close the connection instead of answering."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
 
 
 async def test_off(server: Server, connect: Connect) -> None:
@@ -75,17 +83,33 @@ async def test_observe_in_a_block(server: Server, connect: Connect) -> None:
 
 async def test_observe_raises_what_aiohttp_raises(server: Server, connect: Connect) -> None:
     """`observe` lets aiohttp's own exceptions through."""
-
-    async def drop(request: web.Request) -> web.StreamResponse:
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
-
     server.script.extend([drop] * 2)
     async with connect(mode="observe") as api:
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await api.call("POST", "/things")
         assert 1 == len(api.told("attempt_failed"))
+
+
+async def test_observe_an_attempt_without_an_answer(server: Server, connect: Connect) -> None:
+    """Of a call that enforcing would send again, `observe` says so, and not that it failed."""
+    server.script.append(drop)
+    async with connect(mode="observe") as api:
+        with resilient.options(idempotent=True), pytest.raises(aiohttp.ServerDisconnectedError):
+            await api.call("POST", "/things")
+        assert ["attempt_failed", "retry_scheduled"] == api.names()[1:]
+
+
+async def test_observe_cancelled(server: Server, connect: Connect) -> None:
+    """A call that is cancelled under `observe` is in flight no longer."""
+    server.script.append(acme.slowly(10))
+    async with connect(mode="observe") as api:
+        call = asyncio.ensure_future(api.get())
+        await asyncio.sleep(1)
+        assert 1 == api.state().in_flight
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert 0 == api.state().in_flight
 
 
 @pytest.mark.parametrize(("mode", "hits"), [("off", 1), ("observe", 1), ("enforce", 2), ("", 1)])
@@ -188,3 +212,22 @@ async def test_return_after_a_failed_refresh(server: Server, connect: Connect) -
     credential = resilient.credentials.Bearer(lambda: "token", refresh)
     async with connect(on_error="return", credentials=credential) as api:
         assert 401 == (await api.get()).status
+
+
+async def test_return_after_a_refresh_for_others(server: Server, connect: Connect) -> None:
+    """A call that cannot be sent again renews the credential, and its answer is handed back."""
+
+    async def refresh() -> str:
+        return "new"
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"once"
+
+    server.then(**acme.says("expired", status=401))
+    credential = resilient.credentials.Bearer(lambda: "old", refresh)
+    async with connect(on_error="return", credentials=credential) as api:
+        async with api.http.post(api.url + "/things", data=stream()) as response:
+            assert 401 == response.status
+            assert "It is expired." in await response.text()
+        assert 200 == (await api.get()).status
+    assert ["Bearer old", "Bearer new"] == [hit.headers["Authorization"] for hit in server.hits]

@@ -1,8 +1,10 @@
 """What a caller says about the calls inside a `with` block."""
 
 import asyncio
+from typing import Any
 
 import acme
+import aiohttp
 import pytest
 from acme import Connect
 from server import Server
@@ -234,3 +236,18 @@ async def test_which_service(server: Server) -> None:
         with resilient.options(service="three"), pytest.raises(resilient.ConfigError):
             await http.get(server.url)
     assert 2 == len(server.hits)
+
+
+@pytest.mark.parametrize("given", [{"credentials": {"acme": "key"}}, {"listeners": [print]}])
+async def test_given_twice(connect: Connect, given: dict[str, Any]) -> None:
+    """Credentials and listeners of a Middleware that is there are given there, or not at all."""
+    async with connect() as api, aiohttp.ClientSession() as plain:
+        with pytest.raises(resilient.ConfigError, match="belong to the Middleware"):
+            resilient.wrap(plain, api.middleware, **given)
+
+
+async def test_wrapped_twice(connect: Connect) -> None:
+    """A resilient session is not wrapped again: attempts would multiply."""
+    async with connect() as api:
+        with pytest.raises(resilient.ConfigError, match="is resilient already"):
+            resilient.wrap(api.http, api.middleware)

@@ -1,4 +1,4 @@
-"""No answer: how often a call is sent, what is raised, and when it ends."""
+"""No answer: what is raised, and when the call ends."""
 
 import asyncio
 import ssl
@@ -39,45 +39,6 @@ async def _fail(api: Client, method: str) -> resilient.TransportError:
     with pytest.raises(resilient.TransportError) as caught:
         await api.call(method, "/things", **_body(method))
     return caught.value
-
-
-@pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("method", METHODS)
-async def test_sends(raw: RawServer, reach: Connect, method: str, fault: str, reused: bool) -> None:
-    """A call is sent at most as often as its policy tries, once if that may do harm."""
-    async with reach(policies=THREE, attempt_timeout="5s") as api:
-        if reused:
-            await api.get()
-            raw.hits.clear()
-        raw.default = FAULTS[fault]
-        error = await _fail(api, method)
-    expected = 1 if method in SENT_ONCE else 3
-    assert (expected, expected) == (len(raw.hits), error.attempts)
-    assert error.sent is None
-    assert error.__cause__ is not None
-    skipped = "not_idempotent" if method in SENT_ONCE else "attempts"
-    assert skipped == api.told("attempt_failed")[-1]["retry_skipped"]
-
-
-async def test_sends_hidden(raw: RawServer) -> None:
-    """Why that needs care: aiohttp itself sends again what a middleware gave up on."""
-
-    async def three_times(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        for _ in range(2):
-            try:
-                return await handler(request)
-            except aiohttp.ClientError:
-                continue
-        return await handler(request)
-
-    raw.default = FAULTS["end"]
-    async with aiohttp.ClientSession(middlewares=(three_times,)) as http:
-        with pytest.raises(aiohttp.ServerDisconnectedError):
-            await http.get(raw.url)
-    assert 6 == len(raw.hits)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
