@@ -14,6 +14,7 @@ import yaml
 from aiohttp import web
 from raw_server import RawServer
 from server import Server
+from toxic import Proxy
 
 import resilient
 from resilient.clock import Clock
@@ -130,7 +131,7 @@ class Client:
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
-def connecting(server: Server | RawServer, folder: Path) -> Connect:
+def connecting(server: Server | RawServer | Proxy, folder: Path) -> Connect:
     """Return what opens a client of `server`.
 
     Its arguments: `catalog` changes keys of the catalog; `credentials` and `chance` are the

@@ -16,6 +16,7 @@ from resilient.core import pacing, redact
 from resilient.events import LEVELS, Event
 from resilient.middleware import ScopeReport
 from resilient.model import Skipped
+from resilient.testing import EventCapture, Explanation
 
 KEYS = [each for page in PAGES for each in tables(page) if each.marker.startswith("keys: ")]
 WITHIN = {schema.DelayKeys, schema.PolicySetKeys, schema.BudgetKeys, schema.Rate}
@@ -211,3 +212,17 @@ def test_redacted_names() -> None:
     for word in listed(line) - {"REDACTED"}:
         assert "canary" not in redact.url(f"https://api.example/x?my{word}=canary"), word
     assert "canary" in redact.url("https://api.example/x?colour=canary")
+
+
+def test_what_a_capture_offers() -> None:
+    """The table of a capture's members lists all of them."""
+    rows = table("testing.md", "member", "gives").rows
+    told = {plain(row["member"]).partition("(")[0] for row in rows}
+    assert told == {"events"} | {name for name in vars(EventCapture) if not name.startswith("_")}
+
+
+def test_what_an_explanation_holds() -> None:
+    """The table of an explanation's fields names what there is."""
+    rows = table("testing.md", "field", "meaning").rows
+    told = set().union(*(listed(row["field"]) for row in rows))
+    assert set() == told - {field.name for field in attrs.fields(Explanation)}
