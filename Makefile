@@ -12,7 +12,7 @@ ARGS ?=
 COVER := --cov --cov-report=term-missing:skip-covered --cov-fail-under=97
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test soak check lint types clean
+.PHONY: help setup drill test soak mutate fuzz check lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,22 @@ test: $(STAMP) ## run all tests (ARGS='-k words -x' goes to pytest)
 soak: $(STAMP) ## test the promises at full size, and print their figures (minutes)
 	@$(BIN)/python -m pytest tests/promises --soak -n auto --maxprocesses 4 --dist load $(ARGS)
 
+mutate: $(STAMP) ## break limiter, decisions, replay, redaction on purpose: 90 % must be seen
+	@rm -rf mutants
+	@$(BIN)/python -m pip install --quiet --group mutate
+	@$(BIN)/python tests/mutation/score.py --max-children 2
+
+FUZZING := $(or $(TMPDIR),/tmp)/resilient-fuzz
+SECONDS_EACH ?= 60
+
+fuzz: $(STAMP) ## fuzz bodies and files with atheris, where it can be installed (SECONDS_EACH=60)
+	@$(BIN)/python -m pip install --quiet --group fuzz || { \
+		echo "atheris cannot be installed here: nothing was fuzzed" >&2; exit 1; }
+	@$(BIN)/python tests/fuzz/seeds.py $(FUZZING)
+	@for each in classify config; do \
+		$(BIN)/python tests/fuzz/fuzz_$$each.py -max_total_time=$(SECONDS_EACH) -max_len=4096 \
+			-artifact_prefix=$(FUZZING)/ $(FUZZING)/$$each || exit 1; done
+
 check: lint types ## lint, format, types, then all tests with coverage: what CI runs
 	@$(MAKE) --no-print-directory test ARGS="$(COVER) $(ARGS)"
 
@@ -39,7 +55,7 @@ types: $(STAMP) ## mypy, strict
 	@$(BIN)/mypy
 
 clean: ## remove .venv and what the tools left
-	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist mutants
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c "$(FIT)" 2>/dev/null || { \
