@@ -90,6 +90,36 @@ def test_share(cli: Cli, written: Callable[[str], str]) -> None:
     assert "4.992/s" in cli("check", file).stdout
 
 
+def test_no_service(cli: Cli, written: Callable[[str], str]) -> None:
+    """A configuration of nothing is right, and said to do nothing."""
+    result = cli("check", written("version: 1\nservices: {}\n"))
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert "there is no service: every call goes out as it is" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        ("api.x.com", "api.x.com", "api.x.com"),
+        ("api.x.com", "*.x.com", "api.x.com"),
+        ("*.x.com", "*.api.x.com", "*.api.x.com"),
+        ("api.x.com:80", "API.x.com", "api.x.com:80"),
+        ("api.x.com", "x.com", None),
+        ("api.x.com:80", "api.x.com:81", None),
+    ],
+)
+def test_one_host_of_two(
+    cli: Cli, written: Callable[[str], str], one: str, other: str, shared: str | None
+) -> None:
+    """Two services for one host are told: each call to it has to choose."""
+    services = f"a: {{catalog: hh, hosts: ['{one}']}}, b: {{catalog: hh, hosts: ['{other}']}}"
+    result = cli("check", written(f"services: {{{services}}}\n"))
+    assert (0, "") == (result.exit_code, result.stderr)
+    told = f"a and b are both for {shared}" in result.stdout
+    assert (shared is not None) is told
+    assert told is ("options(service=…)" in result.stdout)
+
+
 def test_no_limits(cli: Cli, written: Callable[[str], str]) -> None:
     """A catalog without limits says so."""
     assert "no limits" in cli("check", written("catalog: mine\n" + SOURCE)).stdout

@@ -121,6 +121,16 @@ def test_version(cli: Cli) -> None:
     assert result.stdout.startswith("resilient-aiohttp ")
 
 
+def test_version_of_a_checkout(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run from a checkout that nobody installed, it says that instead of a version."""
+
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("resilient.cli.app.version", missing)
+    assert "resilient-aiohttp (a checkout, not installed)\n" == cli("--version").stdout
+
+
 def test_help(cli: Cli) -> None:
     """The help names the commands."""
     result = cli("--help")
