@@ -9,7 +9,6 @@ held lets go of it.
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import partial
 from typing import Any, NoReturn, assert_never
 
@@ -20,10 +19,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from resilient import hops, raising, reading
 from resilient.catalog import Endpoint
 from resilient.clock import Clock, new_id
-from resilient.core.classify import classify
-from resilient.core.decide import decide, decide_no_answer, marks
 from resilient.core.redact import url as redacted
-from resilient.core.replay import is_idempotent
 from resilient.credentials import (
     CannotSign,
     CredentialRefused,
@@ -34,11 +30,10 @@ from resilient.credentials import (
 from resilient.ending import Ending
 from resilient.errors import ResilientError
 from resilient.events import Listener
+from resilient.judging import Judge
 from resilient.model import (
     Attempt,
-    Block,
     Failure,
-    NoAnswer,
     Raise,
     Refresh,
     Resend,
@@ -46,8 +41,8 @@ from resilient.model import (
     Verdict,
 )
 from resilient.options import Options
-from resilient.policy import Policy
 from resilient.report import Report
+from resilient.sending import Lost, send
 from resilient.serving import Serving
 from resilient.signing import Signing
 from resilient.state.admission import Admission
@@ -66,26 +61,10 @@ _IN_THE_CLEAR = "the credential is not sent over plain http: name the host under
 _NO_CREDENTIAL = (CredentialRefused, CredentialUnavailable, CannotSign)
 
 
-_under_way: ContextVar[ClientRequest | None] = ContextVar("resilient_under_way", default=None)
-
-
 def _cancels() -> int:
     """Return how often the running task has been told to end, and nobody took that back."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
-
-
-def is_under_way(request: ClientRequest) -> bool:
-    """Tell whether a call further out sends this very request: two layers would multiply."""
-    return _under_way.get() is request
-
-
-@attrs.frozen
-class Lost:
-    """An attempt that was not answered, and the exception that said so."""
-
-    failure: NoAnswer
-    error: BaseException
 
 
 @attrs.define(eq=False, kw_only=True, repr=False)
@@ -121,6 +100,7 @@ class Call:
     resends: int = attrs.field(default=0, init=False)
     refreshed: bool = attrs.field(default=False, init=False)
     waited: float = attrs.field(default=0.0, init=False)
+    judge: Judge = attrs.field(init=False)
     ending: Ending = attrs.field(init=False)
     _ended: bool = attrs.field(default=False, init=False)
     _cancels: int = attrs.field(factory=_cancels, init=False)
@@ -145,6 +125,14 @@ class Call:
         # Nothing that the call holds leads back to it: when it is over, its bodies are free.
         shown = partial(_shown_url, self.request, self.serving.secret_names)
         self.report = Report(self.listeners, self.clock, self._common(call), shown, self.started)
+        self.judge = Judge(
+            serving=self.serving,
+            clock=self.clock,
+            request=self.request,
+            endpoint=self.endpoint,
+            wanted=self.options.idempotent,
+            renews=self.renews,
+        )
         self.ending = Ending(
             service=service,
             clock=self.clock,
@@ -300,14 +288,12 @@ class Call:
 
     async def _sign(self, signature: Signature | None, grant: Grant) -> bool:
         """Put the credential on; False if it went stale in the queue."""
-        try:
-            if self.signing.is_stale(signature):
-                grant.cancel()
-                return False
-            await self.signing.put_on(signature)
-        except CannotSign as error:
+        if self.signing.is_stale(signature):
             grant.cancel()
-            self._fail(self.ending.without_credential(error), error)
+            return False
+        try:
+            with self._credential_fails():
+                await self.signing.put_on(signature)
         except BaseException:
             grant.cancel()
             raise
@@ -317,73 +303,26 @@ class Call:
         self.sends += 1
         self.ending.attempts = self.sends
         end = min(self.clock.now() + self.serving.service.attempt_timeout, self.deadline)
-        limit = asyncio.timeout_at(end)
-        outer = _under_way.set(self.request)
-        try:
-            async with limit:
-                response = await self.handler(self.request)
-        except (aiohttp.ClientError, OSError) as error:
-            ours = limit.expired()
-            if type(error) is TimeoutError and not ours:
-                # aiohttp's own total is spent, and every further attempt would be sent in vain.
-                grant.lost()
-                raise
-            lost = Lost(reading.no_answer(error, timeout=ours), error)
-            (grant.unsent if lost.failure.sent is False else grant.lost)()
-            return lost
-        except BaseException:
-            grant.unsent()
-            raise
-        finally:
-            _under_way.reset(outer)
-        return await self._read(response, grant)
+        sent = await send(self.request, self.handler, grant, end=end)
+        return sent if isinstance(sent, Lost) else await self._read(sent, grant)
 
     async def _read(self, response: ClientResponse, grant: Grant) -> reading.Answer:
-        if response.connection is None:
-            grant.disconnected()
-        else:
-            response.connection.add_callback(grant.disconnected)
         longest = min(reading.LONGEST, max(0.0, self.deadline - self.clock.now()))
         try:
             return await reading.read(response, self.serving.service.catalog, longest)
         except BaseException:
             # Its head is an answer: what the status says is recorded all the same.
-            self.judge(reading.Answer(response), grant)
+            self.judge.heard(reading.Answer(response), grant)
             raise
 
     # What follows from an attempt.
 
-    def judge(self, answer: reading.Answer, grant: Grant) -> tuple[Failure | None, list[Changed]]:
-        """Recognise what an answer reports, and record it on every scope found."""
-        service = self.serving.service
-        failure = self.recognised(answer)
-        if failure is None:
-            self.serving.budget.earn(self.clock.now())
-            return None, grant.answered((), self._latch())
-        u = self.clock.chance()
-        found = marks(failure, service.catalog, service.policies, u, grant.step)
-        return failure, grant.answered(found, self._latch())
-
-    def recognised(self, answer: reading.Answer) -> Failure | None:
-        """Return the failure that an answer reports, or None."""
-        service = self.serving.service
-        name = self.endpoint.name if self.endpoint else None
-        seen = reading.exchange(answer, self.request.method, name)
-        return classify(
-            seen, service.catalog, service.generic, service.policies, now=self.clock.wall()
-        )
-
-    def _latch(self) -> Block:
-        cool = self.serving.service.policies["block_warning"].cool_down
-        base, cap = (None, 0.0) if cool is None else (cool.base, cool.cap)
-        return Block(scope="credential", base=base, cap=cap)
-
     async def _after_answer(self, answer: reading.Answer, grant: Grant) -> ClientResponse | None:
-        failure, changes = self.judge(answer, grant)
+        failure, changes = self.judge.heard(answer, grant)
         if failure is None:
             self.report.changed(changes, self.sends, "")
             return self._succeeded(answer.response)
-        verdict = self.verdict(failure, changes)
+        verdict = self.judge.verdict(failure, self.attempt(changes))
         self.tell(failure, verdict, changes)
         self.ending.hear(failure, answer, _skipped(verdict))
         pause = _longest(changes)
@@ -412,45 +351,14 @@ class Call:
                 assert_never(never)
         return None
 
-    def verdict(self, failure: Failure, changes: list[Changed]) -> Verdict:
-        """Say what to do about an answer that is an error, and has changed scopes."""
-        if self.renews:
-            return Raise(wait=failure.retry_after)
-        policy = self.serving.service.policies[failure.entry.policy]
-        attempt = attrs.evolve(self.attempt(), held=_longest(changes))
-        return self._paid(policy, decide(failure, policy, attempt, self.clock.chance()))
-
-    def verdict_of_none(self, failure: NoAnswer) -> Verdict:
-        """Say what to do where no answer came."""
-        if self.renews:
-            return Raise()
-        policy = self.serving.service.policies["retry"]
-        return self._paid(
-            policy, decide_no_answer(failure, policy, self.attempt(), self.clock.chance())
-        )
-
-    def _paid(self, policy: Policy, verdict: Verdict) -> Verdict:
-        if isinstance(verdict, Resend) and policy.action == "retry":
-            self.serving.budget.spend(self.clock.now())
-        return verdict
-
-    def attempt(self) -> Attempt:
-        """Return what is known of the call at this attempt."""
-        said = self.endpoint.idempotent if self.endpoint else None
-        service_says = self.serving.service.idempotent.get(
-            self.endpoint.name if self.endpoint else ""
-        )
-        now = self.clock.now()
-        return Attempt(
+    def attempt(self, changes: Iterable[Changed] = ()) -> Attempt:
+        """Return what is known of the call at this attempt, which has changed scopes."""
+        return self.judge.attempt(
             number=1 + self.resends,
-            idempotent=is_idempotent(
-                self.request.method, self.options.idempotent, service_says, said
-            ),
-            replayable=reading.is_replayable(self.request),
             refreshable=self.signing.refreshable,
             refreshed=self.refreshed,
-            affordable=self.serving.budget.affords(now),
-            remaining=self.deadline - now,
+            remaining=self.deadline - self.clock.now(),
+            held=_longest(changes),
         )
 
     def _asks_for_renewal(self, failure: Failure) -> bool:
@@ -475,7 +383,7 @@ class Call:
         return wanted and not self.renews
 
     async def _after_no_answer(self, lost: Lost) -> None:
-        verdict = self.verdict_of_none(lost.failure)
+        verdict = self.judge.verdict_of_none(lost.failure, self.attempt())
         skipped = _skipped(verdict)
         self.report.no_answer(lost.failure, self.sends, skipped)
 
@@ -525,23 +433,17 @@ class Call:
                 waited=self.waited,
                 status=response.status,
             )
-        leads = hops.target(self.request, response)
-        if leads is not None:
-            hops.leave(
-                hops.Hop(
-                    run=hops.run_of(self.request),
-                    target=leads,
-                    session=self.request.session,
-                    serving=self.serving,
-                    was_secure=self.request.url.scheme == "https",
-                    call=self.report.common["call"],
-                    deadline=self.deadline,
-                    sends=self.sends,
-                    resends=self.resends,
-                    refreshed=self.refreshed,
-                    at=self.clock.now(),
-                )
-            )
+        hops.pass_on(
+            self.request,
+            response,
+            serving=self.serving,
+            call=self.report.common["call"],
+            deadline=self.deadline,
+            sends=self.sends,
+            resends=self.resends,
+            refreshed=self.refreshed,
+            at=self.clock.now(),
+        )
         return response
 
     # How it ends.

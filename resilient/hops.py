@@ -58,7 +58,7 @@ class Hop:
 _last: ContextVar[Hop | None] = ContextVar("resilient_hop", default=None)
 
 
-def run_of(request: ClientRequest) -> object:
+def _run_of(request: ClientRequest) -> object:
     """Return what tells the hops of one run of aiohttp from a later request of the caller's.
 
     It is the timer of the call's total: made once a run, and given to each hop's request.
@@ -67,7 +67,7 @@ def run_of(request: ClientRequest) -> object:
     return getattr(request, "_timer", None)
 
 
-def target(request: ClientRequest, response: ClientResponse) -> URL | None:
+def _target(request: ClientRequest, response: ClientResponse) -> URL | None:
     """Return where a redirect leads, or None."""
     location = response.headers.get(hdrs.LOCATION) or response.headers.get(hdrs.URI)
     if response.status not in _STATUSES or not location:
@@ -78,11 +78,42 @@ def target(request: ClientRequest, response: ClientResponse) -> URL | None:
         return None
 
 
-def leave(hop: Hop) -> None:
-    """Remember a hop for the requests that follow it, those by way of other servers too."""
-    last = _last.get()
-    follows = last is not None and hop.run is not None and last.run is hop.run
-    _last.set(attrs.evolve(hop, before=last) if follows else hop)
+def pass_on(
+    request: ClientRequest,
+    response: ClientResponse,
+    *,
+    serving: Serving,
+    call: str,
+    deadline: float,
+    sends: int,
+    resends: int,
+    refreshed: bool,
+    at: float,
+) -> None:
+    """Remember a redirect for the requests that follow it, those by way of other servers too.
+
+    The arguments are as in `Hop`; a response that is no redirect leaves nothing behind.
+    """
+    leads = _target(request, response)
+    if leads is None:
+        return
+    last, run = _last.get(), _run_of(request)
+    follows = last is not None and run is not None and last.run is run
+    hop = Hop(
+        run=run,
+        target=leads,
+        session=request.session,
+        serving=serving,
+        was_secure=request.url.scheme == "https",
+        before=last if follows else None,
+        call=call,
+        deadline=deadline,
+        sends=sends,
+        resends=resends,
+        refreshed=refreshed,
+        at=at,
+    )
+    _last.set(hop)
 
 
 def trail(request: ClientRequest, now: float) -> tuple[Hop, ...]:
@@ -100,7 +131,7 @@ def trail(request: ClientRequest, now: float) -> tuple[Hop, ...]:
 
 
 def _follows(hop: Hop, request: ClientRequest, now: float) -> bool:
-    run = run_of(request)
+    run = _run_of(request)
     if run is not None:
         return run is hop.run
     same = hop.session is request.session and now - hop.at < _SOON

@@ -12,7 +12,7 @@ import attrs
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from resilient import hops
-from resilient.call import Call, is_under_way
+from resilient.call import Call
 from resilient.clock import Clock
 from resilient.config import load
 from resilient.config.service import Config, Mode
@@ -25,6 +25,7 @@ from resilient.log import Log
 from resilient.model import Scope
 from resilient.observe import observe
 from resilient.options import current
+from resilient.sending import is_under_way
 from resilient.serving import Credentials, Directory, Serving
 from resilient.state.admission import Admission
 from resilient.state.gates import ScopeGate

@@ -25,7 +25,7 @@ async def observe(call: "Call") -> "ClientResponse":
     except Exception as error:
         failure = reading.no_answer(error)
         grant.lost()
-        verdict = call.verdict_of_none(failure)
+        verdict = call.judge.verdict_of_none(failure, call.attempt())
         call.report.no_answer(failure, 1, verdict.skipped if isinstance(verdict, Raise) else None)
         _tell_resend(call, verdict, 0.0)
         if isinstance(verdict, Raise) and not refused:
@@ -38,11 +38,11 @@ async def observe(call: "Call") -> "ClientResponse":
     try:
         answer = await reading.read(response, call.serving.service.catalog)
     except BaseException:
-        call.judge(reading.Answer(response), grant)
+        call.judge.heard(reading.Answer(response), grant)
         raise
-    failure_found, changes = call.judge(answer, grant)
+    failure_found, changes = call.judge.heard(answer, grant)
     if failure_found is not None:
-        verdict = call.verdict(failure_found, changes)
+        verdict = call.judge.verdict(failure_found, call.attempt(changes))
         call.tell(failure_found, verdict, changes)
         _tell_resend(call, verdict, max((each.seconds for each in changes), default=0.0))
         if isinstance(verdict, Raise) and not refused:

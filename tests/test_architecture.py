@@ -19,7 +19,7 @@ LAYERS = (
     {"config"},
     {"credentials", "state", "reading", "recognition"},
     {"serving"},
-    {"hops", "signing", "raising", "report", "ending"},
+    {"hops", "signing", "raising", "report", "ending", "judging", "sending"},
     {"call", "observe", "explanation", "explain"},
     {"middleware"},
     {"session"},

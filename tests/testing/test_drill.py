@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from resilient import call as call_module
+from resilient import judging
 from resilient.catalog import Limit
 from resilient.cli.app import app
 from resilient.config import load, resources
@@ -71,7 +71,7 @@ def test_a_full_bucket_fails_the_drill(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_wrong_reaction_fails_the_drill(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: a library that never tries again is found out, entry by entry."""
-    monkeypatch.setattr(call_module, "decide", lambda *_: Raise())
+    monkeypatch.setattr(judging, "decide", lambda *_: Raise())
     result = drilled("http")
     assert not result.passed
     assert any("status:503" in fault and "4 sends" in fault for fault in result.faults)
@@ -103,7 +103,7 @@ def test_the_command_fails_with_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The table names what went wrong, and the exit status is 1."""
-    monkeypatch.setattr(call_module, "decide", lambda *_: Raise())
+    monkeypatch.setattr(judging, "decide", lambda *_: Raise())
     file = tmp_path / "my.yaml"
     file.write_text("services: {api: {catalog: http, hosts: [example.org]}}\n")
     result = CliRunner().invoke(app, ["drill", str(file)])
