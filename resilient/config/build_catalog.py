@@ -1,22 +1,17 @@
 """From a catalog's keys to a `Catalog`, with the checks that need more than one value."""
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cache
-from itertools import combinations
 from pathlib import Path as FilePath
-from stat import S_ISREG
 from typing import Any, cast
-
-import attrs
 
 from resilient.catalog import (
     Ban,
     Catalog,
     CredentialRule,
     Endpoint,
-    Entry,
     Envelope,
     Field,
     Limit,
@@ -25,40 +20,21 @@ from resilient.catalog import (
     Source,
     TokenEndpoint,
 )
-from resilient.config import resources, schema
-from resilient.config.spelling import did_you_mean
+from resilient.config import schema
+from resilient.config.build_entries import code_entries, status_entries, text_entries
+from resilient.config.faults import Faults
+from resilient.config.files import is_path, read_file, shipped_document
+from resilient.config.references import check_references
 from resilient.config.structure import structure
-from resilient.config.yaml_source import (
-    LARGEST,
-    Document,
-    Path,
-    fault,
-    from_dict,
-    read,
-    too_large,
-)
+from resilient.config.yaml_source import Document, Path, from_dict, read
 from resilient.core.pacing import pace
-from resilient.errors import ConfigError, Fault
+from resilient.errors import ConfigError
 
-POLICY_NAMES = ("retry", "back_off", "reauth", "fail_fast", "block_warning", "none")
-"""The policies that every set has, and `none`."""
+GENERIC = "http"
+"""The catalog that stands behind every other."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _HOLE = re.compile(r"\{([A-Za-z_]\w*)\}", re.ASCII)
-_BOUND_BY = ("status", "method", "endpoint")
-
-
-@attrs.define
-class Faults:
-    """Collects faults, each at the place of a path."""
-
-    document: Document
-    found: list[Fault] = attrs.field(factory=list)
-
-    def add(self, path: Path, problem: str, *, of: str = "value") -> None:
-        """Note a fault, unless what it is about was faulty already."""
-        if self.document.is_sound(path):
-            self.found.append(fault(self.document.place(path, of=of), problem))
 
 
 @cache
@@ -68,12 +44,7 @@ def shipped(name: str) -> Catalog:
     Raises:
         ConfigError: There is no such catalog; it says which there are.
     """
-    known = resources.names("catalogs")
-    if name not in known:
-        hint = did_you_mean(name, known) or f"; shipped are {', '.join(known)}"
-        raise ConfigError(f"there is no catalog {name!r}{hint}")
-    file = resources.builtin("catalogs").joinpath(f"{name}.yaml")
-    return loaded(read(file.read_bytes(), f"catalogs/{name}.yaml"))
+    return loaded(shipped_document("catalogs", name))
 
 
 def load_catalog(source: str | FilePath | Mapping[str, Any]) -> Catalog:
@@ -87,30 +58,6 @@ def load_catalog(source: str | FilePath | Mapping[str, Any]) -> Catalog:
     if isinstance(source, str) and not is_path(source):
         return shipped(source)
     return loaded(read(read_file(FilePath(source)), str(source)))
-
-
-def is_path(text: str) -> bool:
-    """Tell a path from the name of something shipped."""
-    return "/" in text or "\\" in text or text.endswith((".yaml", ".yml"))
-
-
-def read_file(path: FilePath) -> bytes:
-    """Return a file's bytes.
-
-    Raises:
-        ConfigError: It cannot be read, or is no ordinary file.
-    """
-    try:
-        found = path.stat()
-        fits = S_ISREG(found.st_mode) and found.st_size <= LARGEST
-        data = path.read_bytes() if fits else None
-    except (OSError, ValueError) as error:  # a path with a NUL in it is no OSError
-        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    if data is None and S_ISREG(found.st_mode):
-        raise ConfigError([too_large(str(path), found.st_size)])
-    if data is None:
-        raise ConfigError(f"{path}: not an ordinary file")
-    return data
 
 
 def loaded(document: Document) -> Catalog:
@@ -157,9 +104,9 @@ def build(keys: schema.CatalogKeys, faults: Faults) -> Catalog:
             status: status_entries(status, variants, ("statuses", str(status)), faults)
             for status, variants in keys.statuses.items()
         },
-        texts=tuple(_texts(keys.texts, faults)),
+        texts=tuple(text_entries(keys.texts, faults)),
     )
-    _check_references(catalog, keys, faults)
+    check_references(catalog, keys, faults)
     return catalog
 
 
@@ -280,143 +227,3 @@ def ban(found: schema.BanKeys | None, path: Path, faults: Faults) -> Ban | None:
     if found.within <= 0:
         faults.add((*path, "within"), "found 0, expected a time in which refusals count")
     return Ban(after=found.after, within=found.within, strict=found.in_flight == "strict")
-
-
-def code_entries(
-    code: str, variants: Iterable[schema.EntryKeys], path: Path, faults: Faults
-) -> tuple[Entry, ...]:
-    """Return the entries of one reported code."""
-    _check_some(variants, path, faults)
-    entries = tuple(
-        entry
-        for keys in variants
-        for status in keys.status or (None,)
-        for entry in [_entry(keys, kind="code", code=code, status=status, name=keys.name or code)]
-    )
-    _check_ties(entries, path, faults)
-    return entries
-
-
-def status_entries(
-    status: int, variants: Iterable[schema.EntryKeys], path: Path, faults: Faults
-) -> tuple[Entry, ...]:
-    """Return the entries of one HTTP status."""
-    _check_some(variants, path, faults)
-    found = []
-    for i, keys in enumerate(variants):
-        if keys.status:
-            faults.add((*path, i, "status"), "an entry under 'statuses' has its status already")
-        name = keys.name or f"status_{status}"
-        found.append(_entry(keys, kind="status", status=status, name=name))
-    _check_ties(found, path, faults)
-    return tuple(found)
-
-
-def _check_some(variants: Iterable[schema.EntryKeys], path: Path, faults: Faults) -> None:
-    if not tuple(variants):
-        faults.add(path, "expected a policy, or an entry with its keys")
-
-
-def _texts(found: Iterable[schema.TextKeys], faults: Faults) -> Iterator[Entry]:
-    for i, keys in enumerate(found):
-        if not keys.match.replace("*", "").strip():
-            faults.add(("texts", i, "match"), f"{keys.match!r} fits every text")
-        for status in keys.status or (None,):
-            name = keys.name or keys.match
-            yield _entry(
-                keys, kind="text", match=keys.match, code=keys.code, status=status, name=name
-            )
-
-
-def _entry(keys: schema.EntryKeys, **identity: Any) -> Entry:
-    return Entry(
-        **identity,
-        method=keys.method,
-        endpoint=keys.endpoint,
-        policy=keys.policy,
-        scope=keys.scope,
-        processed=keys.processed,
-        http_status=keys.http_status,
-        wait=keys.wait,
-        support=keys.support,
-        envelope=keys.envelope,
-        meaning=keys.meaning,
-        advice=keys.advice,
-    )
-
-
-def _check_ties(entries: Iterable[Entry], path: Path, faults: Faults) -> None:
-    """Note variants that fit the same response: as many bindings, and none that differs.
-
-    Those seen are filed by what they share with each set of bindings: comparing each with
-    each would let a long file take hours.
-    """
-    seen: dict[Hashable, Mapping[str, object]] = {}
-    for mine in (dict(entry.bindings) for entry in entries):
-        keys = tuple(mine)
-        kin = [
-            (others, tuple(mine[key] for key in others if key in mine))
-            for others in combinations(_BOUND_BY, len(mine))
-        ]
-        found = (seen.get((others, keys, shared)) for others, shared in kin)
-        if (its := next((each for each in found if each is not None), None)) is not None:
-            faults.add(
-                path,
-                f"two variants fit the same response: {_bound(its)} and "
-                f"{_bound(mine)}; bind one of them further",
-                of="key",
-            )
-        for others, shared in kin:
-            seen.setdefault((keys, others, shared), mine)
-
-
-def _bound(bindings: Mapping[str, object]) -> str:
-    return ", ".join(f"{k} {v}" for k, v in bindings.items()) or "one without bindings"
-
-
-def _check_references(catalog: Catalog, keys: schema.CatalogKeys, faults: Faults) -> None:
-    envelopes = [each.name for each in catalog.envelopes if each.name]
-    for path, entry in _entries(keys):
-        check_policy(entry.policy, path, POLICY_NAMES, faults, cutoff=0.75)
-        unknown = entry.envelope is not None and entry.envelope not in envelopes
-        if entry.envelope and unknown and faults.document.is_sound(("envelopes",)):
-            faults.add(
-                (*path, "envelope"),
-                f"there is no envelope {entry.envelope!r}{did_you_mean(entry.envelope, envelopes)}",
-            )
-        check_endpoint(entry.endpoint, catalog, (*path, "endpoint"), faults)
-    for name, limit in keys.limits.items():
-        check_endpoint(limit.endpoint, catalog, ("limits", name, "endpoint"), faults)
-
-
-def check_policy(
-    name: str, path: Path, known: tuple[str, ...], faults: Faults, *, cutoff: float
-) -> None:
-    """Note a policy that is not there.
-
-    A catalog alone cannot know what a user's set defines: there only what looks like a slip
-    of the pen is a fault, and `cutoff` says how alike it must be.
-    """
-    hint = did_you_mean(name, known, cutoff or 0.6)
-    if name not in known and (hint or not cutoff):
-        place = (*path, "policy") if faults.document.place((*path, "policy")) else path
-        choice = hint or f"; there are {', '.join(known)}"
-        faults.add(place, f"there is no policy {name!r}{choice}")
-
-
-def check_endpoint(name: str | None, catalog: Catalog, path: Path, faults: Faults) -> None:
-    """Note an endpoint that no template can be called."""
-    names = catalog.endpoint_names
-    if name is None or name in names or any("{" in each for each in names):
-        return
-    if faults.document.is_sound(("endpoints",)):  # else it may be the one that is faulty
-        faults.add(path, f"no endpoint is called {name!r}{did_you_mean(name, names)}")
-
-
-def _entries(keys: schema.CatalogKeys) -> Iterator[tuple[Path, schema.EntryKeys]]:
-    for group in ("errors", "statuses"):
-        for key, variants in getattr(keys, group).items():
-            for i, entry in enumerate(variants):
-                yield (group, str(key), i) if len(variants) > 1 else (group, str(key)), entry
-    for i, entry in enumerate(keys.texts):
-        yield ("texts", i), entry

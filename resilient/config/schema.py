@@ -1,6 +1,6 @@
 """The keys of the three kinds of files, as written: one class a mapping.
 
-Only shape and types: what the values mean together is checked in `resilient.config.build`.
+Only shape and types: what the values mean together is checked by the modules `build*`.
 """
 
 from collections.abc import Mapping

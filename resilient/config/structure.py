@@ -32,6 +32,14 @@ _MOST_ROUNDS = 50
 
 _SHORTHAND = {schema.EntryKeys: "policy", schema.EndpointKeys: "name"}
 
+_EXAMPLES = {
+    schema.BanKeys: "{after: 3, within: 1m}",
+    schema.BudgetKeys: "{ratio: 0.1, floor: 10}",
+    schema.DelayKeys: "{base: 5m, cap: 6h}",
+    schema.LimitOverrideKeys: "{rate: 5/s}",
+}
+"""What a mapping looks like where a word may stand in its place."""
+
 
 def structure(document: Document, kind: type[T]) -> tuple[T | None, tuple[Fault, ...]]:
     """Return what a document holds as `kind`, and all faults.
@@ -250,7 +258,7 @@ def _mapping(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
     return _guarded(structure, dict)
 
 
-def _literal(kind: Any) -> Callable[[Any, Any], Any]:
+def _literal(kind: Any, mapping: str = "") -> Callable[[Any, Any], Any]:
     allowed = {str(each): each for each in get_args(kind)}
 
     def structure(value: Any) -> Any:
@@ -260,7 +268,11 @@ def _literal(kind: Any) -> Callable[[Any, Any], Any]:
                 type(value) is type(meant) and value == meant
             ):
                 return meant
-        choice = " or ".join(repr(each) for each in allowed)
+        choice = (
+            f"a mapping such as {mapping}, or {' or '.join(allowed)}"
+            if mapping
+            else " or ".join(map(repr, allowed))
+        )
         hint = did_you_mean(value, list(allowed)) if isinstance(value, str) else ""
         raise Mismatch(value, choice + hint)
 
@@ -272,10 +284,12 @@ def _union(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
     nothing = type(None) in get_args(kind)
     maps = [each for each in members if attrs.has(each) or _is(Mapping)(each)]
     texts = [each for each in members if each not in maps]
+    is_word = bool(maps and texts) and _is(Literal)(texts[0])
+    word = _literal(texts[0], _EXAMPLES[maps[0]]) if is_word else None
 
     def structure(value: Any) -> Any:
-        if value is None and nothing:
-            return None
+        if word is not None and not isinstance(value, Mapping):
+            return word(value, kind)
         fitting = maps if isinstance(value, Mapping) or not texts else texts
         return converter.structure(value, (fitting or texts)[0])
 

@@ -195,8 +195,6 @@ class _Composer:
 
 def read(text: str | bytes, label: str) -> Document:
     """Return what a YAML text holds; what is wrong with it is in `faults`."""
-    if len(text) > LARGEST:
-        return Document(label=label, data=Misplaced(), faults=(too_large(label, len(text)),))
     composer = _Composer(label)
     data: Any = Misplaced()
     try:
@@ -219,11 +217,6 @@ def _document(composer: _Composer, text: str | bytes) -> Any:
         elif isinstance(event, yaml.NodeEvent):
             data = composer.compose(events, event, ())
     return data
-
-
-def too_large(label: str, size: int) -> Fault:
-    """Return the fault of a source that is not read at all."""
-    return Fault(f"{label}:1:1", f"{size} bytes: at most {LARGEST} are read")
 
 
 def _unreadable(label: str, text: str | bytes, error: Exception) -> Fault:

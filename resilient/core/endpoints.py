@@ -196,8 +196,7 @@ def match_host(patterns: Collection[str], host: str, port: int | None = None) ->
     """
     name = _plain(host)
     return any(
-        (wanted is None or wanted == port)
-        and (name == meant or (meant.startswith("*.") and _is_below(name, meant[1:])))
+        (wanted is None or wanted == port) and _names(meant, name)
         for meant, wanted in map(_host_and_port, patterns)
     )
 
@@ -205,11 +204,17 @@ def match_host(patterns: Collection[str], host: str, port: int | None = None) ->
 def shared_hosts(one: Collection[str], other: Collection[str]) -> tuple[str, ...]:
     """Return the patterns of either by which a request could be meant for both."""
     ways = ((one, other), (other, one))
-    return tuple(
-        dict.fromkeys(
-            pattern for a, b in ways for pattern in a if match_host(b, *_host_and_port(pattern))
-        )
-    )
+    found = (mine for a, b in ways for mine in a if any(_covers(each, mine) for each in b))
+    return tuple(dict.fromkeys(found))
+
+
+def _covers(wide: str, narrow: str) -> bool:
+    (meant, wanted), (name, port) = _host_and_port(wide), _host_and_port(narrow)
+    return _names(meant, name) and (None in (wanted, port) or wanted == port)
+
+
+def _names(meant: str, name: str) -> bool:
+    return name == meant or (meant.startswith("*.") and _is_below(name, meant[1:]))
 
 
 def _is_below(name: str, domain: str) -> bool:

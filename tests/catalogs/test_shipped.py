@@ -7,7 +7,8 @@ import pytest
 
 from resilient.catalog import Catalog, Entry
 from resilient.config import resources
-from resilient.config.build import one_service, shipped_policies
+from resilient.config.build import one_service
+from resilient.config.build_policies import shipped_policies
 
 NAMES = resources.names("catalogs")
 ENTRIES = [(name, entry) for name in NAMES for entry in one_service(name).catalog.entries]

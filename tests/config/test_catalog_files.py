@@ -168,6 +168,12 @@ def test_faults(faults: Callable[[str], list[str]], keys: str, fault: str) -> No
     assert any(fault in each for each in faults(keys)), faults(keys)
 
 
+def test_endpoints_that_may_be_the_one(faults: Callable[[str], list[str]]) -> None:
+    """Where the endpoints are no endpoints, one that an entry names is not called missing too."""
+    (fault,) = faults("endpoints: 7\nerrors: {a: {policy: retry, endpoint: x}}")
+    assert fault.startswith("mine.yaml:3:12: found '7'")
+
+
 def test_variants_that_cannot_meet(tmp_path: Path) -> None:
     """Variants that no response fits at once are no tie."""
     found = catalog(

@@ -8,6 +8,8 @@ import resilient
 Faults = Callable[..., list[str]]
 Load = Callable[..., "resilient.Config"]
 
+BUDGET = "a mapping such as {ratio: 0.1, floor: 10}, or off"
+
 FAULTY = """\
 version: 2
 services:
@@ -227,12 +229,12 @@ def test_a_slip_hides_nothing(faults: Faults) -> None:
         ("limits: {calls: {burst: 10}}", "a burst of 10 is above the limit's 9 calls"),
         ("limits: {calls: {per: []}}", "expected at least one scope that it holds for"),
         ("limits: {calls: {per: endpoint}}", "found 'endpoint', expected credential, ip, host"),
-        ("limits: {calls: on}", "found 'on', expected 'off'"),
+        ("limits: {calls: on}", "expected a mapping such as {rate: 5/s}, or off"),
         ("limits: {off: off}", "there is no limit 'off' to switch off"),
         ("ban: {after: 1, within: 1m}", "found 1, expected at least 2 refusals"),
         ("ban: {after: 3, within: 0}", "found 0, expected a time in which refusals count"),
         ("ban: {after: 3}", "the key 'within' is missing"),
-        ("ban: on", "found 'on', expected 'off'"),
+        ("ban: on", "found 'on', expected a mapping such as {after: 3, within: 1m}, or off"),
         ("attempt_timeout: 0", "found 0, expected a time above 0"),
         ("max_queue: -1", "found -1, expected 0 or more"),
         ("credential: {}", "expected either 'env' or 'file'"),
@@ -240,7 +242,10 @@ def test_a_slip_hides_nothing(faults: Faults) -> None:
         ("credential_from: url", "found 'url', expected 'host'"),
         ("endpoints: {vacancies: {}}", "the key 'idempotent' is missing"),
         ("endpoints: {vacancies: true}", "found 'true', expected a mapping"),
-        ("retry_budget: on", "found 'on', expected 'off'"),
+        ("retry_budget: on", f"found 'on', expected {BUDGET}"),
+        ("retry_budget: 0.2", f"found '0.2', expected {BUDGET}"),
+        ("retry_budget: false", f"found 'false', expected {BUDGET}"),
+        ("retry_budget: [0.2]", f"found a list, expected {BUDGET}"),
         ("retry_budget: {ratio: x, floor: 1}", "found 'x', expected a number"),
         ("share: 0", "found '0', expected a share"),
         ("share: 1/0", "found '1/0', expected a share"),

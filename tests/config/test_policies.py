@@ -6,7 +6,7 @@ import pytest
 
 import resilient
 from resilient.config import resources
-from resilient.config.build import load_policies, shipped_policies
+from resilient.config.build_policies import load_policies, shipped_policies
 from resilient.policy import Backoff, Policies
 
 FIVE = {"retry", "back_off", "reauth", "fail_fast", "block_warning"}
@@ -104,7 +104,10 @@ def test_a_file(load: Load, tmp_path: Path) -> None:
         ),
         ("retry: {action: retry, delay: 5s}", "found '5s', expected a mapping"),
         ("retry: {action: retry, delay: {base: 1s}}", "the key 'cap' is missing"),
-        ("x: {action: block_warning, cool_down: never}", "found 'never', expected 'manual'"),
+        (
+            "x: {action: block_warning, cool_down: never}",
+            "found 'never', expected a mapping such as {base: 5m, cap: 6h}, or manual",
+        ),
         ("retry: {action: retry, jitter: 1}", "unknown key 'jitter'"),
     ],
 )

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from resilient.config import resources
-from resilient.config.build import one_service, shipped_policies
+from resilient.config.build import one_service
+from resilient.config.build_policies import shipped_policies
 
 ROOT = Path(__file__).resolve().parents[2]
 

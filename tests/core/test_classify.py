@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from resilient.catalog import Catalog
 from resilient.config import resources
-from resilient.config.build import one_service, shipped_policies
+from resilient.config.build import one_service
 from resilient.config.build_catalog import load_catalog, shipped
+from resilient.config.build_policies import shipped_policies
 from resilient.core.classify import classify
 from resilient.model import Exchange, Failure
 

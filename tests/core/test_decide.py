@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilient.catalog import Catalog, CredentialRule, Entry, Field, ScopeKind, Source
-from resilient.config.build import shipped_policies
+from resilient.config.build_policies import shipped_policies
 from resilient.core.decide import MOST_ASKED, decide, decide_no_answer, marks
 from resilient.model import (
     Attempt,

@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from resilient.catalog import Endpoint
 from resilient.config.build_catalog import shipped
 from resilient.config.resources import names
-from resilient.core.endpoints import LONGEST_NAME, Endpoints, match_endpoint, match_host
+from resilient.core.endpoints import (
+    LONGEST_NAME,
+    Endpoints,
+    match_endpoint,
+    match_host,
+    shared_hosts,
+)
 
 
 def endpoints(*written: str) -> Endpoints:
@@ -196,3 +202,25 @@ def test_hosts(pattern: str, host: str, port: int | None, fits: bool) -> None:
 def test_no_hosts() -> None:
     """Without patterns no host is meant."""
     assert not match_host((), "api.x.com", 443)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        ("api.x.com", "api.x.com", ("api.x.com",)),
+        ("api.x.com", "www.x.com", ()),
+        ("api.x.com", "API.x.com:443", ("api.x.com", "API.x.com:443")),
+        ("api.x.com:80", "api.x.com:443", ()),
+        ("*.x.com", "api.x.com:443", ("api.x.com:443",)),
+        ("*.x.com:8443", "api.x.com", ("api.x.com",)),
+        ("*.x.com:8443", "api.x.com:8443", ("api.x.com:8443",)),
+        ("*.x.com:8443", "api.x.com:443", ()),
+        ("*.x.com:8443", "*.x.com", ("*.x.com:8443", "*.x.com")),
+        ("*.x.com:8443", "*.a.x.com", ("*.a.x.com",)),
+        ("*.x.com", "x.com", ()),
+    ],
+)
+def test_shared_hosts(one: str, other: str, shared: tuple[str, ...]) -> None:
+    """Two services share a host where a request could be meant for both, on some port."""
+    assert shared == shared_hosts((one,), (other,))
+    assert set(shared) == set(shared_hosts((other,), (one,)))
