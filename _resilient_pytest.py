@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from resilient.testing import Emulator, EventCapture
 
 _MARKERS = (
-    "virtual_time: run an async test on a loop whose time jumps (docs/testing.md)",
+    "virtual_time(grace=0.002): run an async test on a loop whose time jumps (docs/testing.md)",
     "real_time: run a test on an ordinary loop, where virtual_time stands around it",
 )
 

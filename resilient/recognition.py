@@ -5,7 +5,7 @@ its responses from elsewhere.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -18,6 +18,8 @@ from resilient.core.envelope import wants_body
 from resilient.model import Exchange, Failure
 
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+
+_STATUSES = range(100, 600)
 
 AnyHeaders = Mapping[str, str] | Iterable[tuple[str, str]]
 """Response headers: a mapping, or pairs where a name may come twice."""
@@ -44,6 +46,8 @@ def classify(
 
     Raises:
         ConfigError: There is no such catalog.
+        ValueError: The status is none.
+        TypeError: An argument is of another type.
     """
     if isinstance(catalog, str):
         from resilient.config.build import one_service  # noqa: PLC0415 - YAML only where wanted
@@ -76,8 +80,13 @@ def exchange_of(
         headers: The response's.
         body: What was read of the response's body.
         complete: Whether that is all of it.
+
+    Raises:
+        ValueError: The status is none.
+        TypeError: An argument is of another type.
     """
-    pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    _check(status, method, url, body)
+    pairs = tuple(_pairs(headers))
     kind = next((value for name, value in pairs if name.lower() == "content-type"), "")
     charset = _CHARSET.search(kind)
     endpoint = endpoint_of(service, method, url)
@@ -97,6 +106,39 @@ def exchange_of(
         complete=complete,
         charset=charset and charset[1],
     )
+
+
+def _check(status: object, method: object, url: object, body: object) -> None:
+    _expect("status", status, int)
+    if isinstance(status, bool) or status not in _STATUSES:
+        raise ValueError(f"status: found {status}, expected an HTTP status, 100 to 599")
+    _expect("method", method, str)
+    if url is not None:
+        _expect("url", url, str)
+    _expect("body", body, bytes, str)
+
+
+def _expect(name: str, value: object, *kinds: type) -> None:
+    if not isinstance(value, kinds):
+        wanted = " or ".join(each.__name__ for each in kinds)
+        raise TypeError(f"{name}: found {_kind(value)}, expected {wanted}")
+
+
+def _kind(value: object) -> str:
+    # Not the value: it may be a whole body, or a credential.
+    return f"a value of type {type(value).__name__}"
+
+
+def _pairs(headers: AnyHeaders) -> Iterator[tuple[str, str]]:
+    _expect("headers", headers, Iterable)
+    for each in headers.items() if isinstance(headers, Mapping) else headers:
+        match each:
+            case (str(name), str(value)):
+                yield name, value
+            case (str(name), value):
+                raise TypeError(f"headers: found {_kind(value)} for {name!r}, expected str")
+            case _:
+                raise TypeError("headers: expected a mapping of str to str, or pairs of str")
 
 
 def endpoint_of(service: Service, method: str, url: str | None) -> Endpoint | None:

@@ -4,26 +4,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from resilient.catalog import Limit
 from resilient.cli.catalogs import documented
 from resilient.cli.terminal import in_words, list_faults, refuse, show, show_table
-from resilient.config.build import load, load_policies
-from resilient.config.build_catalog import load_catalog, read_file
+from resilient.config.build import load
+from resilient.config.build_catalog import load_catalog
+from resilient.config.build_policies import load_policies
+from resilient.config.files import Kind, kind_of, read_file
 from resilient.config.service import Service
-from resilient.config.spelling import did_you_mean
 from resilient.config.yaml_source import read
 from resilient.core.endpoints import shared_hosts
 from resilient.core.pacing import Quota, pace, time_for
 from resilient.errors import ConfigError, Fault
-from resilient.policy import Backoff, Policy
-
-Kind = Literal["services", "catalog", "policies"]
-KINDS: tuple[Kind, ...] = ("services", "catalog", "policies")
-"""The key that tells what a file is: a configuration, a catalog, a policy set."""
+from resilient.policy import Backoff, Policy, RetryBudget
+from resilient.state.budget import WINDOW
 
 Row = tuple[str, ...]
 
@@ -48,17 +46,14 @@ def command(
 
 
 def _kind(file: Path) -> Kind:
-    """Tell what a file is by its keys, misspelt ones included.
+    """Tell what a file is.
 
     Raises:
         ConfigError: It cannot be read, or is none of the three.
     """
     document = read(read_file(file), str(file))
-    keys = list(document.data) if isinstance(document.data, Mapping) else []
-    exact = [kind for kind in KINDS if kind in keys]
-    near = [kind for kind in KINDS if did_you_mean(kind, keys, 0.75)]
-    if exact or near:
-        return (exact or near)[0]
+    if (kind := kind_of(document)) is not None:
+        return kind
     problem = (
         "found none of the keys 'services' (a configuration), 'catalog' (a catalog), "
         "'policies' (a policy set)"
@@ -79,6 +74,7 @@ def _show_config(file: Path) -> None:
             f"  {each.name}: catalog {each.catalog.name}, revision {each.catalog.revision}, "
             f"{each.mode}, {', '.join(each.hosts)}{share}"
         )
+        show(f"    {_budget(each.retry_budget)}")
     for one, other in combinations(services, 2):
         if hosts := shared_hosts(one.hosts, other.hosts):
             show(
@@ -86,6 +82,16 @@ def _show_config(file: Path) -> None:
                 "such a call must choose by options(service=…)"
             )
     _show_limits(row for each in services for row in _service_rows(each))
+
+
+def _budget(found: RetryBudget | None) -> str:
+    if found is None:
+        return "retry budget: off, every call may use all its attempts"
+    by = "default" if found == RetryBudget() else "its own"
+    return (
+        f"retry budget: {_count(found.floor, 'retry', 'retries')} and {found.ratio:g} of the "
+        f"successes in any {in_words(WINDOW)} ({by})"
+    )
 
 
 def _service_rows(service: Service) -> Iterator[Row]:
@@ -104,8 +110,8 @@ def _show_catalog(file: Path) -> None:
     _show_limits((catalog.name, *row) for row in rows)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str, nouns: str = "") -> str:
+    return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def _rows(limit: Limit, share: Fraction) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,16 +42,27 @@ def command(
         services = _services(file)
     except ConfigError as error:
         refuse_config(error)
-    os.environ.pop("RESILIENT_MODE", None)  # a drill enforces, whatever the shell is set to
-    # The drill reads the events itself, and its thousands of failures are no news.
-    logging.getLogger("resilient").setLevel(logging.CRITICAL)
-    results = list(_drilled(services))
+    with _undisturbed():
+        results = list(_drilled(services))
     passed = all(result.passed for result in results)
     if as_json:
         show_json({"passed": passed, "services": [result.asdict() for result in results]})
     else:
         _show(results, passed=passed)
     raise typer.Exit(0 if passed else 1)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Enforce, whatever the shell is set to, and log nothing: a drill's failures are no news."""
+    log = logging.getLogger("resilient")
+    level, mode = log.level, os.environ.pop("RESILIENT_MODE", None)
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        os.environ.update({} if mode is None else {"RESILIENT_MODE": mode})
 
 
 def _services(file: Path | None) -> Sequence[Service]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from ipaddress import ip_address
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -28,10 +28,10 @@ def command(
     retry_after_form: Annotated[
         str, typer.Option(metavar="FORM", help="Say it as seconds, imf-fixdate, rfc850, asctime.")
     ] = "",
-    ban: Annotated[float, typer.Option("--ban", min=0, help="Seconds that a ban lasts.")] = 300.0,
+    ban: Annotated[str, typer.Option(metavar="TIME", help="How long a ban lasts.")] = "5m",
     token_lifetime: Annotated[
-        float, typer.Option(min=0, help="Seconds that an access token or a session lives.")
-    ] = 86400.0,
+        str, typer.Option(metavar="TIME", help="How long an access token or a session lives.")
+    ] = "24h",  # noqa: S107 - a time
     rotation: Annotated[
         str, typer.Option(help="Of refresh tokens: none, single_use or family.")
     ] = "single_use",
@@ -45,17 +45,16 @@ def command(
     seed: Annotated[int, typer.Option(help="Of latencies and faults.")] = 0,
 ) -> None:
     """Serve a catalog: answers, limits, bans and tokens as the vendor documents them."""
-    _check_host(host)
     try:
         emulator = _emulator(
             name,
             limits=limits,
             retry_after=retry_after_form or retry_after,
-            ban_length=ban,
-            token_lifetime=token_lifetime,
+            ban_length=_time("--ban", ban),
+            token_lifetime=_time("--token-lifetime", token_lifetime),
             rotation=rotation,
             latency=_latency(latency),
-            faults=dict(_fault(each) for each in fault or ()),
+            faults=_faults(fault or ()),
             seed=seed,
             host=host,
             port=port,
@@ -70,10 +69,24 @@ def command(
 
 
 def _emulator(name: str, **keys: Any) -> "Emulator":
-    from resilient.config.build_catalog import is_path
+    from resilient.config.files import is_path
     from resilient.testing import Emulator
 
-    return Emulator(Path(name) if is_path(name) else name, **keys)
+    if not is_path(name):
+        return Emulator(name, **keys)
+    _check_is_catalog(Path(name))
+    return Emulator(Path(name), **keys)
+
+
+def _check_is_catalog(file: Path) -> None:
+    from resilient.config.files import read_file
+    from resilient.config.yaml_source import read
+
+    found = read(read_file(file), str(file)).data
+    if isinstance(found, Mapping) and "services" in found and "catalog" not in found:
+        raise ValueError(
+            f"{file} is a configuration: give the catalog that one of its services has, such as hh"
+        )
 
 
 async def _serve(emulator: "Emulator") -> None:
@@ -84,12 +97,38 @@ async def _serve(emulator: "Emulator") -> None:
         await asyncio.get_running_loop().create_future()
 
 
+def _time(option: str, text: str) -> float:
+    found = units.seconds(text)
+    if found is None:
+        raise ValueError(f"{option} is {text!r}: it takes a time, such as 60s, 5m or 24h")
+    return found
+
+
 def _latency(text: str) -> tuple[float, float]:
-    low, dash, high = text.partition("-")
-    ends = units.seconds(low), units.seconds(high if dash else low)
-    if ends[0] is None or ends[1] is None:
-        raise ValueError(f"--latency is {text!r}: it takes a time or a range, as 30ms or 10ms-60ms")
-    return ends[0], ends[1]
+    first, dash, last = text.partition("-")
+    low, high = units.seconds(first), units.seconds(last if dash else first)
+    # Of 10-20ms nobody can tell whether the 10 are seconds.
+    told_apart = not low or not dash or _has_unit(first) == _has_unit(last)
+    if low is None or high is None or low > high or not told_apart:
+        raise ValueError(
+            f"--latency is {text!r}: it takes a time or a range from low to high, each end with "
+            "its unit, such as 30ms or 10ms-60ms"
+        )
+    return low, high
+
+
+def _has_unit(text: str) -> bool:
+    return text.strip()[-1:].isalpha()
+
+
+def _faults(texts: Iterable[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for text in texts:
+        name, share = _fault(text)
+        if name in found:
+            raise ValueError(f"--fault {name} is given twice: say its share once")
+        found[name] = share
+    return found
 
 
 def _fault(text: str) -> tuple[str, float]:
@@ -103,15 +142,6 @@ def _share(text: str) -> float:
     if share is None:
         raise ValueError(f"{text!r} is no share of the requests: it takes 5%, 0.05 or 1/20")
     return float(share)
-
-
-def _check_host(host: str) -> None:
-    try:
-        local = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        _fail(f"{host} is not the loopback: an emulator is for this machine, such as 127.0.0.1")
 
 
 def _fail(message: str) -> NoReturn:

@@ -12,7 +12,8 @@ from resilient.cli.terminal import refuse, refuse_config, show, show_json
 from resilient.cli.wording import told
 from resilient.clock import Clock
 from resilient.config.build import load
-from resilient.config.build_catalog import is_path, load_catalog
+from resilient.config.build_catalog import load_catalog
+from resilient.config.files import is_path, kind_of_source
 from resilient.config.service import Service
 from resilient.config.spelling import did_you_mean
 from resilient.errors import ConfigError
@@ -65,6 +66,11 @@ def command(
 
 
 def _service(catalog: str, config: Path | None, name: str | None) -> Service:
+    if is_path(catalog) and kind_of_source(catalog) == "services":
+        refuse(
+            f"{catalog}: this is a configuration: use --config {catalog} --service NAME, "
+            "and the catalog's name in its place"
+        )
     try:
         if config is not None:
             return _configured(catalog, config, name)

@@ -5,9 +5,12 @@ It imports neither typer nor rich itself, so that it can say that they are missi
 
 import io
 import logging
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TextIO
 
 _NEEDED = ("typer", "rich")
 
@@ -34,12 +37,18 @@ def _is_installed(name: str) -> bool:
     return True
 
 
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
 def run() -> None:
     """Run the command line and leave the process."""
     problem = obstacle()
     if problem is not None:
         sys.stderr.write(f"resilient: {problem}\n")
         sys.exit(2)
+    # Python sets those to None that were closed (`>&-`): nobody wants what is written there.
+    sys.stdout, sys.stderr = (each or _nowhere() for each in (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A vendor's Cyrillic text must not end the program on a terminal that has none.

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from resilient.events import Event, overhearing
+from resilient.config.spelling import did_you_mean
+from resilient.events import LEVELS, Event, overhearing
 
 _COMMON = "resilient."
 
@@ -42,8 +43,14 @@ class EventCapture:
         return [event.name.removeprefix(_COMMON) for event in self.events]
 
     def named(self, name: str) -> list[Event]:
-        """Return the events of one name, with or without `resilient.` before it."""
+        """Return the events of one name, with or without `resilient.` before it.
+
+        Raises:
+            ValueError: No event is called so.
+        """
         full = _COMMON + name.removeprefix(_COMMON)
+        if full not in LEVELS:
+            raise ValueError(f"no event is called {name!r}{_hint(full)}")
         return [event for event in self.events if event.name == full]
 
     def of(self, call: str | Event) -> "EventCapture":
@@ -60,6 +67,11 @@ class EventCapture:
 
     def __str__(self) -> str:
         return "\n".join(map(_line, self.events))
+
+
+def _hint(full: str) -> str:
+    known = [each.removeprefix(_COMMON) for each in LEVELS]
+    return did_you_mean(full.removeprefix(_COMMON), known) or f"; known are {', '.join(known)}"
 
 
 def _line(event: Event) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from resilient.clock import Clock
 from resilient.config import Config, load
 from resilient.config.build_catalog import load_catalog
+from resilient.config.files import kind_of_source
 from resilient.config.service import Service
 from resilient.errors import ConfigError
 from resilient.explain import bare_service
@@ -30,7 +31,7 @@ def explain(
 
     Args:
         config: What `resilient.load` returned, or what it would take. Text or a path without a
-            `service` is a catalog: a shipped one's name, or where yours is.
+            `service` may be a catalog: a shipped one's name, or where yours is.
         service: Which service of the configuration; None where it has only one.
         status: The HTTP status.
         method: The request's.
@@ -41,6 +42,8 @@ def explain(
 
     Raises:
         ConfigError: The configuration or catalog is wrong, or has no such service.
+        ValueError: The status is none.
+        TypeError: An argument is of another type.
     """
     return _explain(
         _service(config, service),
@@ -58,8 +61,12 @@ def _service(
 ) -> Service:
     if isinstance(config, Service):
         return config
-    if isinstance(config, str | Path) and name is None:
-        return bare_service(load_catalog(config))
+    if isinstance(config, str | Path):
+        kind = kind_of_source(config)
+        if name is None and kind != "services":
+            return bare_service(load_catalog(config))
+        if name is not None and kind == "catalog":
+            raise ConfigError(f"{str(config)!r} is a catalog and takes no service: omit {name!r}")
     loaded = config if isinstance(config, Config) else load(config)
     return loaded[name] if name is not None else _only(loaded)
 

@@ -90,6 +90,23 @@ def test_share(cli: Cli, written: Callable[[str], str]) -> None:
     assert "4.992/s" in cli("check", file).stdout
 
 
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ("", "10 retries and 0.1 of the successes in any 10 s (default)"),
+        (
+            ", retry_budget: {ratio: 0.2, floor: 1}",
+            "1 retry and 0.2 of the successes in any 10 s (its own)",
+        ),
+        (", retry_budget: off", "off, every call may use all its attempts"),
+    ],
+)
+def test_retry_budget(cli: Cli, written: Callable[[str], str], keys: str, line: str) -> None:
+    """Each service's retry budget is told: the default, its own, or none."""
+    result = cli("check", written(f"services: {{mail: {{catalog: unisender{keys}}}}}\n"))
+    assert f"    retry budget: {line}" in result.stdout.splitlines()
+
+
 def test_no_service(cli: Cli, written: Callable[[str], str]) -> None:
     """A configuration of nothing is right, and said to do nothing."""
     result = cli("check", written("version: 1\nservices: {}\n"))

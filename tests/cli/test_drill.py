@@ -1,3 +1,5 @@
+import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,6 +8,7 @@ import attrs
 import pytest
 from typer.testing import Result as Ended
 
+from resilient.config import resources
 from resilient.config.service import Service
 from resilient.testing import drill
 from resilient.testing.drill import LimitUse, Result
@@ -85,3 +88,32 @@ def test_nothing_to_drill(cli: Cli, tmp_path: Path) -> None:
     found = cli("drill", str(file))
     assert (2, 1) == (found.exit_code, found.stderr.count("\n"))
     assert "no services" in found.stderr
+
+
+def test_every_shipped_catalog(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file every shipped catalog is drilled."""
+    seen = []
+
+    async def ended(service: Service, progress: object) -> Result:
+        seen.append(service.catalog.name)
+        return RESULT
+
+    monkeypatch.setattr(drill, "drill", ended)
+    assert 0 == cli("drill").exit_code
+    assert list(resources.names("catalogs")) == seen
+
+
+@pytest.mark.parametrize("mode", ["observe", None])
+def test_nothing_is_left_behind(
+    drilled: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, mode: str | None
+) -> None:
+    """A program that runs a drill has its log level and RESILIENT_MODE back afterwards."""
+    monkeypatch.delenv("RESILIENT_MODE", raising=False)
+    if mode is not None:
+        monkeypatch.setenv("RESILIENT_MODE", mode)
+    before = logging.getLogger("resilient").level
+    assert 0 == drilled().exit_code
+    assert (before, mode) == (
+        logging.getLogger("resilient").level,
+        os.environ.get("RESILIENT_MODE"),
+    )

@@ -556,6 +556,14 @@ def test_wrong_service(cli: Cli, config: str, args: tuple[str, ...], words: str)
     assert words in result.stderr
 
 
+def test_a_configuration_for_a_catalog(cli: Cli, config: str) -> None:
+    """A configuration in the place of the catalog is told how to be given."""
+    result = cli("explain", config)
+    assert (2, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
+    words = f"{config}: this is a configuration: use --config {config} --service NAME"
+    assert words in result.stderr
+
+
 def test_faulty_config(cli: Cli, tmp_path: Path) -> None:
     """Every fault of a configuration is listed, each with its place."""
     file = tmp_path / "resilient.yaml"

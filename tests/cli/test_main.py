@@ -1,4 +1,5 @@
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,6 +45,40 @@ def test_terminal_without_cyrillic() -> None:
     found = started("catalogs", env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert 0 == found.returncode
     assert r"\u0414" in found.stdout
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_closed(stream: str) -> None:
+    """Where stdout or stderr is closed (`>&-`), the rest is as ever."""
+    words = [sys.executable, "-m", "resilient", *(("catalogs",) if stream == "1" else ("hhh",))]
+    found = subprocess.run(
+        ["sh", "-c", f'exec "$@" {stream}>&-', "sh", *words],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    expected = 0 if stream == "1" else 2
+    assert (expected, b"", b"") == (found.returncode, found.stdout, found.stderr)
+
+
+def test_in_a_program_with_streams_of_its_own() -> None:
+    """What a program has put in place of stdout is written to as it is."""
+    program = (
+        "import io, sys; from resilient.cli.main import run; real = sys.stdout;"
+        "sys.argv = ['resilient', '--version']; sys.stdout = io.StringIO()\n"
+        "try: run()\n"
+        "finally: real.write(sys.stdout.getvalue().partition(' ')[0])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=60
+    )
+    assert (0, b"resilient-aiohttp", b"") == (found.returncode, found.stdout, found.stderr)
+
+
+def test_importing_it_runs_nothing() -> None:
+    """A tool that imports every module of the package starts no command."""
+    assert "run" in runpy.run_module("resilient.__main__")
 
 
 def test_one_line_from_the_process() -> None:

@@ -4,14 +4,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from naive import full_bucket
 from typer.testing import CliRunner
 
 from resilient import judging
-from resilient.catalog import Limit
 from resilient.cli.app import app
 from resilient.config import load, resources
 from resilient.config.build import one_service
-from resilient.core import pacing
 from resilient.model import Raise
 from resilient.state import memory
 from resilient.testing.drill import Result, drill
@@ -59,11 +58,7 @@ def test_unisender_uses_its_minute() -> None:
 
 def test_a_full_bucket_fails_the_drill(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: a bucket of the limit's own size exceeds it, and the drill says so."""
-
-    def naive(limit: Limit, _share: object = 1) -> pacing.Bucket:
-        return pacing.Bucket(capacity=limit.calls, rate=limit.calls / limit.period)
-
-    monkeypatch.setattr(memory, "pace", naive)
+    monkeypatch.setattr(memory, "pace", full_bucket)
     result = drilled("hh")
     assert not result.passed
     assert any(limit.refused for limit in result.limits)

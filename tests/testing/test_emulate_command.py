@@ -8,13 +8,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from resilient.cli.emulate import _serve, command
+from resilient.cli.emulate import _latency, _serve, command
 from resilient.testing import Emulator
 
 # Where the tests run in the background of a shell, SIGINT is ignored from the start.
@@ -35,8 +36,14 @@ _PROGRAM = (
         (["hh", "--fault", "reset=2"], "'2' is no share of the requests: it takes 5%"),
         (["hh", "--fault", "reset=x%"], "'x%' is no share of the requests: it takes 5%"),
         (["hh", "--fault", "reset=60%", "--fault", "drip"], "together at most 1: got 0.6, 1"),
-        (["hh", "--latency", "soon"], "it takes a time or a range, as 30ms or 10ms-60ms"),
-        (["hh", "--latency", "60ms-10ms"], "a range (low, high)"),
+        (["hh", "--latency", "soon"], "is 'soon': it takes a time or a range"),
+        (["hh", "--latency", "60ms-10ms"], "is '60ms-10ms': it takes"),
+        (["hh", "--latency", "10ms-20"], "each end with its unit"),
+        (["hh", "--latency", "10-20ms"], "each end with its unit"),
+        (["hh", "--latency", "inf"], "is 'inf': it takes"),
+        (["hh", "--ban", "inf"], "--ban is 'inf': it takes a time, such as 60s"),
+        (["hh", "--token-lifetime", "-1s"], "--token-lifetime is '-1s': it takes a time"),
+        (["hh", "--fault", "reset=1%", "--fault", "reset"], "--fault reset is given twice"),
         (["hh", "--rotation", "famly"], "did you mean 'family'? There are none, single_use,"),
         (["hh", "--retry-after-form", "rfc580"], "did you mean 'rfc850'? There are seconds,"),
     ],
@@ -49,6 +56,34 @@ def test_faults_are_one_line(arguments: list[str], said: str) -> None:
     assert 2 == result.exit_code
     assert 1 == len(result.stderr.splitlines())
     assert said in result.stderr
+
+
+def test_a_configuration_is_no_catalog(tmp_path: Path) -> None:
+    """Who gives a configuration is told that it is one, and what to give."""
+    file = tmp_path / "resilient.yaml"
+    file.write_text("services: {jobs: {catalog: hh, hosts: [api.hh.ru]}}")
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, [str(file)])
+    assert (2, 1) == (result.exit_code, len(result.stderr.splitlines()))
+    assert "is a configuration: give the catalog" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "range_"),
+    [
+        ("0", (0.0, 0.0)),
+        ("30ms", (0.03, 0.03)),
+        ("0-60ms", (0.0, 0.06)),
+        ("1-2", (1.0, 2.0)),
+        ("500ms-2s", (0.5, 2.0)),
+    ],
+)
+def test_latencies_have_the_units_of_a_configuration(
+    text: str, range_: tuple[float, float]
+) -> None:
+    """A time or a range; without a unit in seconds, and a 0 needs none."""
+    assert range_ == pytest.approx(_latency(text))
 
 
 @contextmanager
@@ -92,7 +127,7 @@ def test_it_serves_with_everything_at_once() -> None:
     """Latency, faults, forms and rotation reach the emulator; Ctrl-C ends what is stalled."""
     options = ["--latency", "1ms-2ms", "--fault", "stalled-body=50%", "--fault", "html-page=1/2"]
     options += ["--retry-after", "--retry-after-form", "rfc850", "--rotation", "family"]
-    options += ["--ban", "120", "--token-lifetime", "60", "--seed", "9", "--no-limits"]
+    options += ["--ban", "2m", "--token-lifetime", "60", "--seed", "9", "--no-limits"]
     with _served("hh", *options) as (process, (first, *_)):
         url = first.partition(" on ")[2].partition(",")[0]
         # By this seed the page comes first, and the stall behind it.

@@ -32,6 +32,15 @@ def test_events_are_kept_in_order() -> None:
     assert [] == capture.names
 
 
+@pytest.mark.parametrize("name", ["atempt_failed", "resilient.atempt_failed"])
+def test_no_event_is_called_so(name: str) -> None:
+    """A name that no event has is an error, and not an empty answer."""
+    with pytest.raises(ValueError, match=f"{name}'; did you mean 'attempt_failed'"):
+        EventCapture().named(name)
+    with pytest.raises(ValueError, match="known are started, retry_scheduled, "):
+        EventCapture().named("x")
+
+
 def test_the_events_of_one_call() -> None:
     """Of calls that overlap, each can be looked at alone."""
     mine, last = an_event("attempt_failed", "a"), an_event("call_failed", "a")

@@ -4,11 +4,12 @@ from collections.abc import Callable
 import aiohttp
 import attrs
 import pytest
-from emulated import Opened, now, protected
+from emulated import Opened, protected
 from manual import ROOT, plain, tables
 
 import resilient
 from resilient import testing
+from resilient.clock import Clock
 from resilient.testing import (
     FAULTS,
     Close,
@@ -80,17 +81,17 @@ async def test_a_refusal_is_heard_whatever_becomes_of_its_body(name: str) -> Non
     """A 429 whose head comes is recognised, and its Retry-After kept, under every such fault."""
     async with Emulator("http") as emulator, protected(emulator) as http:
         emulator.script(429, retry_after=5, fault=_small(FAULTS[name]))
-        began = now()
+        began = Clock.now()
         async with http.get(f"{emulator.url}/things") as response:
             assert 200 == response.status
-        assert 5 <= now() - began < 10
+        assert 5 <= Clock.now() - began < 10
         assert [429, 200] == [each.status for each in emulator.requests]
 
 
 async def _raw(emulator: Emulator) -> tuple[bytes, float]:
     """Return every byte of an answer, and the seconds until the connection ended."""
     reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
-    began = now()
+    began = Clock.now()
     writer.write(b"GET /things HTTP/1.1\r\nHost: h\r\n\r\n")
     data = b""
     try:
@@ -99,7 +100,7 @@ async def _raw(emulator: Emulator) -> tuple[bytes, float]:
     except ConnectionResetError:
         pass
     writer.close()
-    return data, now() - began
+    return data, Clock.now() - began
 
 
 @pytest.mark.parametrize("kind", ENDING)
@@ -224,9 +225,9 @@ async def test_a_fault_ends_when_the_emulator_stops(name: str) -> None:
     async with aiohttp.ClientSession() as http:
         call = asyncio.ensure_future(http.post(emulator.url))
         await asyncio.sleep(0.1)
-        began = now()
+        began = Clock.now()
         await emulator.stop()
-        assert began == now()
+        assert began == Clock.now()
         with pytest.raises(aiohttp.ClientError):
             await (await call).read()
     assert alone == len(asyncio.all_tasks())
@@ -238,9 +239,9 @@ async def test_an_endless_body_is_held_up_by_its_reader() -> None:
         emulator.script(None, fault=Endless(every=0.0, most=1 << 40))
         async with http.post(emulator.url) as response:
             assert b'{"result"' == await response.content.read(9)
-            began = now()
+            began = Clock.now()
             await asyncio.sleep(60.0)
-            assert 60.0 == pytest.approx(now() - began)
+            assert 60.0 == pytest.approx(Clock.now() - began)
 
 
 async def test_nothing_lasts_longer_than_an_hour() -> None:

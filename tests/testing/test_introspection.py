@@ -90,6 +90,7 @@ def test_a_catalog_of_ones_own(own: Path) -> None:
         ({"services": {}}, None, "there are none"),
         ("unisendr", None, "did you mean 'unisender'?"),
         ("no.yaml", "mail", "No such file"),
+        ("hh", "jobs", "'hh' is a catalog and takes no service: omit 'jobs'"),
     ],
 )
 def test_what_is_not_there(config: Any, service: str | None, words: str) -> None:
@@ -97,6 +98,44 @@ def test_what_is_not_there(config: Any, service: str | None, words: str) -> None
     with pytest.raises(resilient.ConfigError) as caught:
         explain(config, service)
     assert words in str(caught.value)
+
+
+def test_a_file_is_what_its_keys_say(own: Path) -> None:
+    """A configuration's path needs no service where there is one; a catalog's path takes none."""
+    assert explain(own, "own", status=500) == explain(own, status=500)
+    with pytest.raises(resilient.ConfigError, match="is a catalog and takes no service"):
+        explain(own.with_name("mine.yaml"), "own")
+
+
+@pytest.mark.parametrize("status", [-1, 0, 99, 600, 1000, True])
+def test_what_is_no_status(status: int) -> None:
+    """A status that HTTP does not have is an error that names it."""
+    with pytest.raises(ValueError, match=f"status: found {status}, expected an HTTP status"):
+        explain("hh", status=status)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ({"status": "404"}, "status: found a value of type str, expected int"),
+        ({"status": 404.0}, "status: found a value of type float, expected int"),
+        ({"body": {"a": 1}}, "body: found a value of type dict, expected bytes or str"),
+        ({"body": None}, "body: found a value of type NoneType, expected bytes or str"),
+        ({"method": None}, "method: found a value of type NoneType, expected str"),
+        ({"url": b"/"}, "url: found a value of type bytes, expected str"),
+        ({"headers": None}, "headers: found a value of type NoneType, expected Iterable"),
+        ({"headers": {"Retry-After": 30}}, "headers: found a value of type int for 'Retry-After'"),
+        ({"headers": [(b"a", b"b")]}, "headers: expected a mapping of str to str, or pairs of str"),
+        ({"headers": "Retry-After: 30"}, "headers: expected a mapping of str to str"),
+    ],
+)
+def test_what_is_of_another_type(argument: Any, words: str) -> None:
+    """An argument of another type is an error that names it, and not what it holds."""
+    with pytest.raises(TypeError) as caught:
+        explain("hh", **argument)
+    assert str(caught.value).startswith(words)
+    with pytest.raises(TypeError):
+        resilient.classify("hh", **{"status": 200, **argument})
 
 
 def test_every_error_of_a_response_holds_its_scope(own: Path) -> None:

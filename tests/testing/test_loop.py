@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 import math
 import socket
 import threading
@@ -166,7 +167,7 @@ def test_it_takes_no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_timeout_comes_at_its_time() -> None:
-    """Who waits for what never comes is not stuck: time goes to the end of the timeout."""
+    """Whoever waits for what never comes is not stuck: time goes to the end of the timeout."""
 
     async def main() -> float:
         loop = asyncio.get_running_loop()
@@ -177,6 +178,14 @@ def test_a_timeout_comes_at_its_time() -> None:
         return loop.time() - start
 
     assert pytest.approx(DAY) == run(main())
+
+
+async def test_it_does_not_run_inside_a_loop() -> None:
+    """Where a loop runs already it says so, and leaves no coroutine that was never awaited."""
+    main = _elapsed(DAY)
+    with pytest.raises(RuntimeError, match="one is running here already: await the coroutine"):
+        run(main)
+    assert inspect.CORO_CLOSED == inspect.getcoroutinestate(main)
 
 
 def test_debug_mode_sees_no_slow_callbacks(caplog: pytest.LogCaptureFixture) -> None:

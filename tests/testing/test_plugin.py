@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from inner import RUNNERS, play
+from inner_pytest import RUNNERS, play
 
 from resilient.testing import VirtualTimeLoop
 
@@ -166,8 +166,9 @@ import pytest_asyncio
 async def thing(): pass
 async def test_it(thing): pass
 """,
-            "*async fixtures (thing)*mark it asyncio, too*",
+            "*async fixtures (thing)*mark it asyncio, too*@pytest_asyncio.fixture*",
         ),
+        ("@pytest.mark.virtual_time\ndef test_it(): pass", "*resilient.testing.run*asyncio.run*"),
     ],
 )
 def test_what_would_run_in_real_time_fails(
@@ -178,6 +179,70 @@ def test_what_would_run_in_real_time_fails(
     done = play(pytester, marked)
     assert {"errors"} == done.parseoutcomes().keys()
     done.stdout.fnmatch_lines([words])
+
+
+def test_async_fixtures_need_somebody(pytester: pytest.Pytester) -> None:
+    """Where nobody runs async fixtures, the advice is to install who does."""
+    done = play(
+        pytester,
+        """
+@pytest.fixture
+async def thing(): pass
+
+@pytest.mark.virtual_time
+@pytest.mark.asyncio
+async def test_it(thing): pass
+""",
+        *RUNNERS["alone"],
+    )
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["*async fixtures (thing)*install pytest-asyncio*"])
+
+
+@pytest.mark.parametrize("options", RUNNERS.values(), ids=RUNNERS)
+def test_the_marker_takes_a_grace(pytester: pytest.Pytester, options: Sequence[str]) -> None:
+    """The loop waits for the grace that the closest marker asks for, and else for its own."""
+    done = play(
+        pytester,
+        """
+from resilient.testing.loop import GRACE
+pytestmark = pytest.mark.virtual_time(grace=1)
+
+def grace():
+    return asyncio.get_running_loop()._jumping._grace
+
+async def test_module():
+    assert 1 == grace()
+
+@pytest.mark.virtual_time(grace=0.5)
+async def test_own():
+    assert 0.5 == grace()
+
+@pytest.mark.virtual_time
+async def test_default():
+    assert GRACE == grace()
+
+@pytest.mark.virtual_time(grace=0.5)
+async def test_own_again():
+    assert 0.5 == grace()
+""",
+        *options,
+    )
+    done.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("options", RUNNERS.values(), ids=RUNNERS)
+@pytest.mark.parametrize(
+    "wrong", ["1", "grave=1", "grace='1'", "grace=-1", "grace=True", "grace=[1]"]
+)
+def test_the_marker_takes_nothing_else(
+    pytester: pytest.Pytester, wrong: str, options: Sequence[str]
+) -> None:
+    """Anything else in the marker is an error of the test, which names it."""
+    test = f"@pytest.mark.virtual_time({wrong})\nasync def test_it(): pass"
+    done = play(pytester, test, *options)
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines([f"virtual_time({wrong.replace('[', '[[]')}): it takes grace=…*"])
 
 
 def test_the_start_is_cheap(pytester: pytest.Pytester) -> None:
@@ -209,6 +274,6 @@ def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:
 def test_it_says_what_it_has(pytester: pytest.Pytester) -> None:
     """`--markers` and `--fixtures` tell what there is."""
     markers = play(pytester, "", "--markers").stdout
-    markers.fnmatch_lines(["@pytest.mark.virtual_time:*", "@pytest.mark.real_time:*"])
+    markers.fnmatch_lines(["@pytest.mark.virtual_time(grace=0.002):*", "@pytest.mark.real_time:*"])
     fixtures = play(pytester, "", "--fixtures").stdout
     fixtures.fnmatch_lines(["resilient_events*", "resilient_emulator*"])

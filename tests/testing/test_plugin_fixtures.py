@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from inner import RUNNERS, play
+from inner_pytest import RUNNERS, play
 
 pytest_plugins = ["pytester"]
 
@@ -67,7 +67,7 @@ async def test_it(resilient_emulator):
 def test_an_emulator_left_running_is_noticed(
     pytester: pytest.Pytester, options: Sequence[str]
 ) -> None:
-    """Who starts an emulator by hand and does not stop it hears of it."""
+    """A test that starts an emulator by hand and does not stop it hears of it."""
     done = play(
         pytester,
         """

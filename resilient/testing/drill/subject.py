@@ -10,7 +10,7 @@ from resilient.config.build import one_service
 from resilient.config.service import Service
 from resilient.credentials import ApiKey, Credential, OAuth2, SessionId
 from resilient.testing.emulator import Emulator, Rendering
-from resilient.testing.emulator.places import example_paths
+from resilient.testing.emulator.places import example_paths, may_be_called
 
 _BODY: frozenset[Place] = frozenset({"form", "json", "xml"})
 _JSON = {"content": b'{"drill": true}', "type": "application/json"}
@@ -106,16 +106,16 @@ def _sample(catalog: Catalog, name: str | None) -> Ask:
     for endpoint in fitting:
         if endpoint.name.startswith(("token", "auth", "login")):
             continue
-        for path in example_paths(endpoint, name):
-            method = endpoint.method or ("POST" if in_body else "GET")
-            return _asking(method, path, name, in_body, xml=path.endswith(".xml"))
+        path = next(example_paths(endpoint, name))
+        method = endpoint.method or ("POST" if in_body else "GET")
+        return _asking(method, path, name, in_body, xml=path.endswith(".xml"))
     return _asking("POST" if in_body else "GET", "/", None, in_body)
 
 
 def _may_be(endpoint: Endpoint, name: str | None, limited: set[str | None]) -> bool:
     if name is None:
         return endpoint.name not in limited and "{" not in endpoint.name
-    return endpoint.name == name or "{" in endpoint.name
+    return may_be_called(endpoint, name)
 
 
 def _asking(

@@ -1,20 +1,24 @@
 """Which entry, in which envelope: for a refusal, a ban, an expired credential, a script."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import attrs
 
 from resilient.catalog import Catalog, Entry, Format, ScopeKind
-from resilient.config.build import GENERIC, shipped_policies
-from resilient.config.build_catalog import shipped
+from resilient.config.build_catalog import GENERIC, shipped
+from resilient.config.build_policies import shipped_policies
 from resilient.config.spelling import did_you_mean
 from resilient.core.envelope import read
+from resilient.testing.emulator.answer import Answer, bare
+from resilient.testing.emulator.arguments import is_status
 from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.document import written
-from resilient.testing.emulator.render import Answer, Renderer, bare, entry_key
+from resilient.testing.emulator.render import Renderer, entry_key
 
 _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 401, 403, 429
+_FEW = 5
 _WITH_BODY = (200, 201, 202, 203)
 _NEUTRAL: tuple[Any, ...] = ({"result": "ok"}, {"ok": "yes"}, {})
 _SPENT = ("refresh", "already", "revoked", "spent", "used")
@@ -108,9 +112,8 @@ class Choice:
             entry for entry in self._catalog.entries if entry.name == what
         )
         if not found:
-            words = [*self._catalog.errors, *(e.name for e in self._catalog.entries)]
             raise ValueError(
-                f"catalog {self._catalog.name} has no entry {what!r}{did_you_mean(what, words)}"
+                f"catalog {self._catalog.name} has no entry {what!r}{self._hint(what)}"
             )
         return found
 
@@ -126,6 +129,14 @@ class Choice:
         return answer or _preferred(
             tuple(each.answer for each in self._renderer.renderings(found[0])), asked
         )
+
+    def _hint(self, what: str) -> str:
+        if what.isdecimal() and is_status(int(what)):
+            return f"; did you mean the status, {what} without quotes?"
+        names = [*self._catalog.errors, *(e.name for e in self._catalog.entries)]
+        few = ", ".join(islice(self._keys, _FEW))
+        there_are = f"; there are {few}, …" if few else ""
+        return did_you_mean(what, self._keys if ":" in what else names) or there_are
 
     def _entries(self, action: str) -> list[Entry]:
         return self._by_action.get(action, [])

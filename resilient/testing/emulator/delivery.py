@@ -12,16 +12,15 @@ from resilient.clock import Clock
 from resilient.testing.emulator.faults import (
     LONGEST,
     Close,
+    ContentFault,
+    DeliveryFault,
     Drip,
     Endless,
     Fault,
-    GzipBomb,
-    HtmlPage,
     Reset,
     StalledBody,
     StalledHead,
     Truncated,
-    WrongType,
 )
 from resilient.testing.emulator.reply import Reply, chunk, pieces
 
@@ -43,16 +42,12 @@ async def deliver(
     request: web.BaseRequest, reply: Reply, fault: Fault | None
 ) -> web.StreamResponse:
     """Send a reply; what is returned is for aiohttp to finish."""
-    if fault is None or isinstance(fault, WrongType | HtmlPage | GzipBomb):
+    if fault is None or isinstance(fault, ContentFault):
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
     return await cut_short(request, reply, fault)
 
 
-async def cut_short(
-    request: web.BaseRequest,
-    reply: Reply,
-    fault: Reset | Close | Truncated | StalledHead | StalledBody | Drip | Endless,
-) -> Sent:
+async def cut_short(request: web.BaseRequest, reply: Reply, fault: DeliveryFault) -> Sent:
     """Send of a reply what a fault leaves of it, and end the connection."""
     # There is one: when a client goes, this is cancelled.
     transport = cast("asyncio.Transport", request.transport)
@@ -74,9 +69,7 @@ class _Delivery:
     request: web.BaseRequest
     reply: Reply
 
-    async def send(
-        self, fault: Reset | Close | Truncated | StalledHead | StalledBody | Drip | Endless
-    ) -> None:
+    async def send(self, fault: DeliveryFault) -> None:
         match fault:
             case Reset() | Close():
                 await self._write(self.reply.until(fault.after))

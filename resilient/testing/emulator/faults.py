@@ -1,14 +1,22 @@
 """What can go wrong on the wire, as values. What performs them is `delivery`."""
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import attrs
-from attrs.validators import ge, gt, instance_of
 
-from resilient.testing.emulator.unknown import unknown
+from resilient.testing.emulator.arguments import (
+    checked,
+    flag,
+    header,
+    seconds,
+    share,
+    status,
+    whole,
+    wrong_type,
+)
+from resilient.testing.emulator.one_of import one_of
 
 LONGEST = 3600.0
 """Seconds after which a fault is over, whatever it waits for: the connection is closed."""
@@ -36,14 +44,9 @@ def _moment(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
     )
 
 
-def _share(_: object, field: "attrs.Attribute[Any]", value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{field.name} is {value!r}: it takes a share from 0 to 1")
-
-
-def _bounded(_: object, field: "attrs.Attribute[Any]", value: float) -> None:
-    if not (math.isfinite(value) and 0 <= value <= LONGEST):
-        raise ValueError(f"{field.name} is {value!r}: it takes 0 to {LONGEST:g} seconds")
+_share = checked(share)
+_seconds = checked(seconds, most=LONGEST)
+_size = checked(whole, least=1)
 
 
 @attrs.frozen
@@ -70,7 +73,7 @@ class Truncated:
     """
 
     share: float = attrs.field(default=0.5, validator=_share)
-    chunked: bool = False
+    chunked: bool = attrs.field(default=False, validator=checked(flag))
 
 
 @attrs.frozen(kw_only=True)
@@ -82,8 +85,8 @@ class StalledHead:
         seconds: How long nothing comes.
     """
 
-    after: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
-    seconds: float = attrs.field(default=LONGEST, validator=_bounded)
+    after: int = attrs.field(default=0, validator=checked(whole))
+    seconds: float = attrs.field(default=LONGEST, validator=_seconds)
 
 
 @attrs.frozen(kw_only=True)
@@ -96,7 +99,7 @@ class StalledBody:
     """
 
     share: float = attrs.field(default=0.5, validator=_share)
-    seconds: float = attrs.field(default=LONGEST, validator=_bounded)
+    seconds: float = attrs.field(default=LONGEST, validator=_seconds)
 
 
 @attrs.frozen(kw_only=True)
@@ -108,15 +111,15 @@ class Drip:
         every: Seconds between them.
     """
 
-    size: int = attrs.field(default=1, validator=gt(0))
-    every: float = attrs.field(default=0.1, validator=_bounded)
+    size: int = attrs.field(default=1, validator=_size)
+    every: float = attrs.field(default=0.1, validator=_seconds)
 
 
 @attrs.frozen
 class WrongType:
     """The body is announced as something that it is not."""
 
-    content_type: str = "text/html; charset=utf-8"
+    content_type: str = attrs.field(default="text/html; charset=utf-8", validator=checked(header))
 
 
 @attrs.frozen
@@ -127,7 +130,7 @@ class HtmlPage:
         status: The proxy's; None for the one that the API answered with.
     """
 
-    status: int | None = 502
+    status: int | None = attrs.field(default=502, validator=checked(status, or_none=True))
 
 
 @attrs.frozen
@@ -138,7 +141,7 @@ class GzipBomb:
         size: Bytes of it, unpacked.
     """
 
-    size: int = attrs.field(default=10 * 1024 * 1024, validator=gt(0))
+    size: int = attrs.field(default=10 * 1024 * 1024, validator=_size)
 
 
 @attrs.frozen(kw_only=True)
@@ -151,23 +154,18 @@ class Endless:
         most: Bytes after which FIN comes all the same.
     """
 
-    size: int = attrs.field(default=64 * 1024, validator=gt(0))
-    every: float = attrs.field(default=0.01, validator=_bounded)
-    most: int = attrs.field(default=64 * 1024 * 1024, validator=gt(0))
+    size: int = attrs.field(default=64 * 1024, validator=_size)
+    every: float = attrs.field(default=0.01, validator=_seconds)
+    most: int = attrs.field(default=64 * 1024 * 1024, validator=_size)
 
 
-Fault: TypeAlias = (
-    Reset
-    | Close
-    | Truncated
-    | StalledHead
-    | StalledBody
-    | Drip
-    | WrongType
-    | HtmlPage
-    | GzipBomb
-    | Endless
-)
+ContentFault: TypeAlias = WrongType | HtmlPage | GzipBomb
+"""A fault that lies in what is sent."""
+
+DeliveryFault: TypeAlias = Reset | Close | Truncated | StalledHead | StalledBody | Drip | Endless
+"""A fault that lies in how it is sent."""
+
+Fault: TypeAlias = ContentFault | DeliveryFault
 """One thing that goes wrong with one reply."""
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
@@ -199,13 +197,14 @@ def fault_of(what: Fault | str) -> Fault:
     """Return the fault of a name.
 
     Raises:
+        TypeError: It is neither a fault nor a name.
         ValueError: There is none; it says which there are.
     """
-    if not isinstance(what, str):
-        return what
-    if what not in FAULTS:
-        raise unknown("fault", what, FAULTS)
-    return FAULTS[what]
+    if isinstance(what, str):
+        return FAULTS[one_of(FAULTS, what, "fault")]
+    if not isinstance(what, Fault):
+        raise wrong_type("fault", what, "a fault, such as Drip(), or its name, such as 'drip'")
+    return what
 
 
 def is_early(fault: Fault | None) -> bool:

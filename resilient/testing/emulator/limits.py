@@ -38,12 +38,12 @@ class Tally:
         refused: How many calls were refused for it.
     """
 
-    limit: Limit
+    limit: Limit = attrs.field(repr=lambda limit: repr(limit.name))
     scope: str
     most: int = 0
     refused: int = 0
-    _arrived: Window
-    _counted: Window
+    _arrived: Window = attrs.field(repr=False)
+    _counted: Window = attrs.field(repr=False)
 
     @classmethod
     def of(cls, limit: Limit, scope: str) -> "Tally":

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import attrs
 
 from resilient.catalog import Entry
+from resilient.testing.emulator.answer import Answer
 from resilient.testing.emulator.arrival import Arrival
 from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.faults import Fault
-from resilient.testing.emulator.render import Answer
 
 
 @attrs.frozen(kw_only=True)

@@ -5,19 +5,15 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from resilient.catalog import Catalog, Entry, Envelope, Format
-from resilient.config.build import GENERIC, shipped_policies
-from resilient.config.build_catalog import shipped
+from resilient.catalog import Catalog, Entry, Envelope
+from resilient.config.build_catalog import GENERIC, shipped
+from resilient.config.build_policies import shipped_policies
 from resilient.core.classify import classify
 from resilient.core.endpoints import Endpoints
 from resilient.model import Exchange
-from resilient.testing.emulator.conditions import Latency
-from resilient.testing.emulator.document import CONTENT_TYPES, Words, error_body, page
-from resilient.testing.emulator.faults import Fault
+from resilient.testing.emulator.answer import BODYLESS, Answer, bare
+from resilient.testing.emulator.document import Words, error_body, page
 from resilient.testing.emulator.places import Place, places
-
-BODYLESS = (204, 205, 304)
-"""Statuses whose answers have no body."""
 
 _EXAMPLE = "example"
 _TYPICAL = {"reauth": 401, "back_off": 429, "block_warning": 403, "retry": 500}
@@ -26,37 +22,6 @@ _MOST_KEPT = 4096
 
 class NotRenderable(ValueError):
     """No response that the catalog describes would be recognised as this entry."""
-
-
-@attrs.frozen(kw_only=True)
-class Answer:
-    """A response.
-
-    Attributes:
-        form: How the body is written.
-        entry: What it says; None for a success.
-        envelope: The name of the envelope; None for a body of no envelope.
-        why: What made the emulator answer so.
-        retry_after: The header's value, or None.
-        latency: Seconds before it is sent; None: as always.
-        fault: What happens to it on the wire, or None.
-    """
-
-    status: int
-    form: Format
-    body: bytes
-    entry: Entry | None = None
-    envelope: str | None = None
-    why: str = ""
-    retry_after: str | None = None
-    latency: Latency | None = None
-    fault: Fault | None = None
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The response's headers."""
-        fields = {"Content-Type": CONTENT_TYPES[self.form]} if self.body else {}
-        return fields | ({} if self.retry_after is None else {"Retry-After": self.retry_after})
 
 
 @attrs.frozen(kw_only=True)
@@ -142,14 +107,6 @@ class Renderer:
         )
         failure = classify(exchange, self._flat, self.generic, self._policies, now=0.0)
         return failure is not None and failure.entry == _flat(entry) and len(failure.found) == 1
-
-
-def bare(status: int, entry: Entry | None = None) -> Answer:
-    """Return an answer that says its status and no more."""
-    if status in BODYLESS:
-        return Answer(status=status, form="text", body=b"", entry=entry)
-    name = entry.name if entry else "Error"
-    return Answer(status=status, form="text", body=f"{status} {name}".encode(), entry=entry)
 
 
 def _rendering(entry: Entry, answer: Answer, place: Place) -> Rendering:

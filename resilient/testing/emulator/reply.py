@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 import attrs
 
+from resilient.testing.emulator.answer import BODYLESS, Answer
 from resilient.testing.emulator.document import CONTENT_TYPES, Words, page
 from resilient.testing.emulator.faults import After, Fault, GzipBomb, HtmlPage, WrongType
-from resilient.testing.emulator.render import BODYLESS, Answer
 from resilient.testing.emulator.retry_after import http_date
 
 _GZIP = 31

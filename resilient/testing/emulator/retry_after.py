@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias, get_args
 
 import attrs
 
-from resilient.testing.emulator.unknown import unknown
+from resilient.testing.emulator.arguments import checked, seconds
+from resilient.testing.emulator.one_of import one_of
 
 Form: TypeAlias = Literal["seconds", "imf-fixdate", "rfc850", "asctime"]
 """Seconds, or one of the three forms of an HTTP-date (RFC 9110 section 5.6.7)."""
@@ -17,6 +18,8 @@ FORMS: tuple[Form, ...] = get_args(Form)
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+_SECONDS = checked(seconds)
+
 
 def form_of(name: str) -> Form:
     """Return the form of a name.
@@ -24,27 +27,24 @@ def form_of(name: str) -> Form:
     Raises:
         ValueError: There is none; it says which there are.
     """
-    for form in FORMS:
-        if form == name:
-            return form
-    raise unknown("form of Retry-After", name, FORMS)
+    return one_of(FORMS, name, "form of Retry-After")
 
 
 @attrs.frozen
 class RetryAfter:
     """How long a client is asked to wait, and in which form it is written."""
 
-    seconds: float
+    seconds: float = attrs.field(validator=_SECONDS)
     form: Form = attrs.field(default="seconds", converter=form_of)
 
     def written(self, wall: float) -> str:
-        """Return the header's value in an answer of that time; a date is rounded up.
+        """Return the header's value in an answer of that time, rounded up to the whole second.
 
         Args:
             wall: Seconds since the epoch.
         """
         if self.form == "seconds":
-            return f"{self.seconds:.15g}"
+            return f"{math.ceil(self.seconds)}"
         return http_date(math.ceil(wall + self.seconds), self.form)
 
 

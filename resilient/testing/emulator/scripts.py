@@ -6,6 +6,7 @@ from typing import TypeAlias
 import attrs
 
 from resilient.catalog import Entry
+from resilient.testing.emulator.arguments import checked, whole
 from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.conditions import Latency
 from resilient.testing.emulator.faults import Fault
@@ -36,17 +37,13 @@ class Order:
     status: int | None = None
     endpoint: str | None = None
     method: str | None = None
-    times: int | None = 1
-    after: int = 0
+    times: int | None = attrs.field(
+        default=1, validator=checked(whole, or_none=True, least=1, more=", or None for all")
+    )
+    after: int = attrs.field(default=0, validator=checked(whole))
     retry_after: RetryAfter | str | None = None
     latency: Latency | None = None
     fault: Fault | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if self.times is not None and self.times < 1:
-            raise ValueError(f"times is {self.times}: it takes 1 or more, or None for all")
-        if self.after < 0:
-            raise ValueError(f"after is {self.after}: it takes 0 or more")
 
     def fits(self, asked: Asked) -> bool:
         """Tell whether it is meant for a request."""
@@ -54,7 +51,7 @@ class Order:
 
 
 Ordering: TypeAlias = Callable[..., Order]
-"""Makes an order of what a test says, or raises ValueError."""
+"""Makes an order of what a test says, or raises ValueError or TypeError."""
 
 
 @attrs.define(eq=False)
@@ -95,6 +92,7 @@ class Script:
         one unless given.
 
         Raises:
+            TypeError: An argument is of the wrong type.
             ValueError: This one is followed already, or the catalog has no such entry.
         """
         if self._next is not None:
@@ -145,6 +143,7 @@ class Scripts:
         """Return a script that does not run yet.
 
         Raises:
+            TypeError: An argument is of the wrong type.
             ValueError: The catalog has no such entry or endpoint.
         """
         return Script(self, self._ordering(what, **how))

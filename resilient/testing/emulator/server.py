@@ -9,13 +9,15 @@ from typing import Any, Self
 from resilient.catalog import Catalog
 from resilient.clock import Clock
 from resilient.config.build_catalog import load_catalog
+from resilient.testing.emulator import arguments
+from resilient.testing.emulator.arguments import loopback, whole, wrong_type
 from resilient.testing.emulator.bans import LENGTH, Banned
 from resilient.testing.emulator.conditions import Conditions, Latency, Shares
-from resilient.testing.emulator.exchange import Exchanges
 from resilient.testing.emulator.faults import Fault
 from resilient.testing.emulator.limits import Tally
 from resilient.testing.emulator.received import Log, Received
-from resilient.testing.emulator.retry_after import Form, RetryAfter, form_of
+from resilient.testing.emulator.responder import Responder
+from resilient.testing.emulator.retry_after import FORMS, Form, RetryAfter, form_of
 from resilient.testing.emulator.scripts import Script, What
 from resilient.testing.emulator.tokens import LIFETIME, Rotation
 from resilient.testing.emulator.vendor import Rules, Vendor
@@ -26,6 +28,8 @@ KEPT = 10_000
 
 KEPT_BYTES = 64 * 1024
 """How many bytes of each request are kept unless told."""
+
+_NOT_STARTED = "not started: use `async with Emulator(…) as emulator`, or await start()"
 
 _NO_FAULTS: Shares = MappingProxyType({})
 
@@ -52,13 +56,18 @@ class Emulator:
         faults: The share of all requests that meets each fault, by the fault or its name; what
             a script says goes first.
         seed: Of what is drawn.
-        host: An address of this machine.
+        host: An address of the loopback: other machines do not reach it.
         port: 0 for a free one.
         keep: How many requests `requests` holds; `total` counts on.
         keep_bytes: How many bytes of each request `Received.raw` holds.
         now: The clock; None for the loop's, which may be virtual.
         wall: The wall clock, for Date and Retry-After: seconds since the epoch; None for one
             that runs with `now`, and is right when the emulator starts.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument will not do; the message says which, and what it takes.
+        ConfigError: There is no such catalog, or it has faults.
     """
 
     def __init__(
@@ -81,7 +90,7 @@ class Emulator:
         now: Callable[[], float] | None = None,
         wall: Callable[[], float] | None = None,
     ) -> None:
-        self.catalog = catalog if isinstance(catalog, Catalog) else load_catalog(catalog)
+        self.catalog = _catalog(catalog)
         rules = Rules(
             limits=limits,
             count_refused=count_refused,
@@ -91,17 +100,18 @@ class Emulator:
             rotation=rotation,
         )
         self._vendor = Vendor(self.catalog, rules)
-        self._log = Log(keep)
-        self._host, self._port = host, port
-        self._now, self._epoch = now or Clock.now, 0.0
-        exchanges = Exchanges(
+        self._log = Log(whole("keep", keep))
+        self._host, self._port = loopback("host", host), arguments.port("port", port)
+        self._now, self._epoch = _clock("now", now) or Clock.now, 0.0
+        responder = Responder(
             vendor=self._vendor,
             conditions=Conditions(latency=latency, faults=faults, seed=seed),
             log=self._log,
             now=self._now,
-            wall=wall or (lambda: self._epoch + self._now()),
+            wall=_clock("wall", wall) or (lambda: self._epoch + self._now()),
         )
-        self._wires = Wires(exchanges.answer, exchanges.unanswered, most=keep_bytes)
+        most = whole("keep_bytes", keep_bytes)
+        self._wires = Wires(responder.answer, responder.unanswered, most=most)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -116,7 +126,14 @@ class Emulator:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen.
+
+        Raises:
+            RuntimeError: It listens already.
+            OSError: The port is taken.
+        """
+        if self._wires.is_listening:
+            raise RuntimeError(f"started already: it listens on {self.url}")
         self._port = await self._wires.start(self._host, self._port)
         self._epoch = self._epoch or Clock().wall() - self._now()
 
@@ -126,14 +143,16 @@ class Emulator:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port it listens on; RuntimeError as long as it has none."""
+        if not self._port:
+            raise RuntimeError(_NOT_STARTED)
         return self._port
 
     @property
     def url(self) -> str:
         """Where it listens: `http://127.0.0.1:PORT`, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return f"http://{host}:{self.port}"
 
     @property
     def host(self) -> str:
@@ -208,6 +227,7 @@ class Emulator:
             The script: its `then` says what follows.
 
         Raises:
+            TypeError: An argument is of the wrong type.
             ValueError: The catalog has no such entry or endpoint, or there is no such fault.
         """
         return self._vendor.script(
@@ -226,7 +246,12 @@ class Emulator:
         return self._vendor.tokens.issue(self._now())
 
     def expire_credential(self, value: str) -> None:
-        """Refuse an access token or session from now on: requests with it are to renew it."""
+        """Refuse a credential from now on: requests with it are to renew it.
+
+        Args:
+            value: An access token, a session or a key, without a prefix such as `Bearer`; any
+                value will do, not only those issued here: a client may bring its own.
+        """
         self._vendor.tokens.expire(value)
 
     def clear(self) -> None:
@@ -234,7 +259,23 @@ class Emulator:
         self.requests.clear()
 
 
+def _catalog(told: str | Path | Mapping[str, Any] | Catalog) -> Catalog:
+    if isinstance(told, Catalog):
+        return told
+    if not isinstance(told, str | Path | Mapping):
+        raise wrong_type("catalog", told, "a shipped catalog's name, a path, a mapping, a Catalog")
+    return load_catalog(told)
+
+
 def _form(told: bool | Form) -> Form | None:
     if isinstance(told, bool):
         return "seconds" if told else None
+    if not isinstance(told, str):
+        raise wrong_type("retry_after", told, f"True, False, or a form: {', '.join(FORMS)}")
     return form_of(told)
+
+
+def _clock(name: str, told: Callable[[], float] | None) -> Callable[[], float] | None:
+    if told is not None and not callable(told):
+        raise wrong_type(name, told, "a function that returns seconds, or None")
+    return told

@@ -6,10 +6,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from resilient.catalog import CredentialRule, Format
+from resilient.testing.emulator.answer import Answer
 from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.document import put, written
-from resilient.testing.emulator.render import Answer
-from resilient.testing.emulator.unknown import unknown
+from resilient.testing.emulator.one_of import one_of
 
 LIFETIME = 86400.0
 """Seconds that an access token or a session lives unless told."""
@@ -34,10 +34,7 @@ def rotation_of(name: str) -> Rotation:
     Raises:
         ValueError: There is none; it says which there are.
     """
-    for rotation in ROTATIONS:
-        if rotation == name:
-            return rotation
-    raise unknown("rotation", name, ROTATIONS)
+    return one_of(ROTATIONS, name, "rotation")
 
 
 class Tokens:

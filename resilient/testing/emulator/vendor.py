@@ -6,16 +6,15 @@ from typing import Any
 import attrs
 
 from resilient.catalog import Catalog, ScopeKind
-from resilient.config.spelling import did_you_mean
+from resilient.testing.emulator.answer import Answer
+from resilient.testing.emulator.arguments import checked, flag, seconds
 from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.bans import LENGTH, Bans
 from resilient.testing.emulator.choice import Choice
-from resilient.testing.emulator.conditions import latency_of
-from resilient.testing.emulator.faults import Fault, fault_of, is_early
+from resilient.testing.emulator.faults import Fault, is_early
 from resilient.testing.emulator.limits import Limits, Tally
-from resilient.testing.emulator.places import may_be_called
-from resilient.testing.emulator.render import Answer
-from resilient.testing.emulator.retry_after import FORMS, Form, RetryAfter
+from resilient.testing.emulator.ordering import Ordering
+from resilient.testing.emulator.retry_after import Form, RetryAfter
 from resilient.testing.emulator.scripts import Order, Script, Scripts, What
 from resilient.testing.emulator.tokens import LIFETIME, Rotation, Tokens
 
@@ -38,11 +37,11 @@ class Rules:
         rotation: What becomes of a refresh token that was exchanged.
     """
 
-    limits: bool = True
-    count_refused: bool = False
+    limits: bool = attrs.field(default=True, validator=checked(flag))
+    count_refused: bool = attrs.field(default=False, validator=checked(flag))
     retry_after: Form | None = None
-    ban_length: float = LENGTH
-    token_lifetime: float = LIFETIME
+    ban_length: float = attrs.field(default=LENGTH, validator=checked(seconds))
+    token_lifetime: float = attrs.field(default=LIFETIME, validator=checked(seconds))
     rotation: Rotation = "single_use"
 
 
@@ -60,12 +59,13 @@ class Vendor:
             catalog.credential, lifetime=rules.token_lifetime, rotation=rules.rotation
         )
         self._form = rules.retry_after
-        self._scripts = Scripts(self._ordered)
+        self._scripts = Scripts(Ordering(catalog, self.choice, self._form or "seconds"))
 
     def script(self, what: What, **how: Any) -> Script:
         """Order an answer.
 
         Raises:
+            TypeError: An argument is of the wrong type.
             ValueError: The catalog has no such entry or endpoint.
         """
         return self._scripts.add(self._scripts.made(what, **how))
@@ -141,29 +141,3 @@ class Vendor:
             answer.why == "limit" or self.choice.is_refusal(answer.entry)
         ):
             self.bans.refused(asked, self.catalog.scope_of(answer.entry))
-
-    def _ordered(self, what: What, **how: Any) -> Order:
-        if how["latency"] is not None:
-            latency_of(how["latency"])
-        if how["fault"] is not None:
-            how["fault"] = fault_of(how["fault"])
-        self._check_endpoint(how["endpoint"])
-        how["retry_after"] = self._header(how["retry_after"])
-        return Order(
-            entries=() if what is None else self.choice.named(what),
-            status=what if isinstance(what, int) else None,
-            **how,
-        )
-
-    def _check_endpoint(self, name: str | None) -> None:
-        known = self.catalog.endpoints
-        if name is not None and not any(may_be_called(each, name) for each in known):
-            hint = did_you_mean(name, [each.name for each in known])
-            raise ValueError(f"catalog {self.catalog.name} has no endpoint {name!r}{hint}")
-
-    def _header(self, wait: float | str | RetryAfter | None) -> RetryAfter | str | None:
-        if isinstance(wait, int | float):
-            return RetryAfter(wait, self._form or "seconds")
-        if wait in FORMS:
-            raise ValueError(f"{wait!r} needs the seconds: RetryAfter(30, {wait!r})")
-        return wait

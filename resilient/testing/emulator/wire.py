@@ -74,6 +74,11 @@ class Wires:
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether clients can connect."""
+        return self._listener is not None
+
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port."""
         loop = asyncio.get_running_loop()

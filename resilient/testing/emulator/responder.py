@@ -1,4 +1,4 @@
-"""One request and its reply: read, answered, kept, sent."""
+"""How one request is responded to: read, answered, kept, delivered."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Exchanges:
+class Responder:
     """Lets a vendor answer what comes over the wire.
 
     Attributes:

@@ -1,0 +1,50 @@
+"""What the vendor says to one request, before it is put on the wire."""
+
+import attrs
+
+from resilient.catalog import Entry, Format
+from resilient.testing.emulator.conditions import Latency
+from resilient.testing.emulator.document import CONTENT_TYPES
+from resilient.testing.emulator.faults import Fault
+
+BODYLESS = (204, 205, 304)
+"""Statuses whose answers have no body."""
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """A response.
+
+    Attributes:
+        form: How the body is written.
+        entry: What it says; None for a success.
+        envelope: The name of the envelope; None for a body of no envelope.
+        why: What made the emulator answer so.
+        retry_after: The header's value, or None.
+        latency: Seconds before it is sent; None: as always.
+        fault: What happens to it on the wire, or None.
+    """
+
+    status: int
+    form: Format
+    body: bytes
+    entry: Entry | None = None
+    envelope: str | None = None
+    why: str = ""
+    retry_after: str | None = None
+    latency: Latency | None = None
+    fault: Fault | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The response's headers."""
+        fields = {"Content-Type": CONTENT_TYPES[self.form]} if self.body else {}
+        return fields | ({} if self.retry_after is None else {"Retry-After": self.retry_after})
+
+
+def bare(status: int, entry: Entry | None = None) -> Answer:
+    """Return an answer that says its status and no more."""
+    if status in BODYLESS:
+        return Answer(status=status, form="text", body=b"", entry=entry)
+    name = entry.name if entry else "Error"
+    return Answer(status=status, form="text", body=f"{status} {name}".encode(), entry=entry)
