@@ -75,6 +75,8 @@ class Call:
         sends: How often it was sent, redirect hops before this one included.
         resends: How often of these because an attempt failed.
         refreshed: Whether its credential was renewed for it.
+        took: Whether it was sent again with a credential that somebody else had renewed. That
+            one may be out of date as well, and is renewed then: once, or this would not end.
         waited: Seconds in queues and back-offs.
     """
 
@@ -99,6 +101,7 @@ class Call:
     sends: int = attrs.field(default=0, init=False)
     resends: int = attrs.field(default=0, init=False)
     refreshed: bool = attrs.field(default=False, init=False)
+    took: bool = attrs.field(default=False, init=False)
     waited: float = attrs.field(default=0.0, init=False)
     judge: Judge = attrs.field(init=False)
     ending: Ending = attrs.field(init=False)
@@ -420,12 +423,15 @@ class Call:
         self.refreshed = True
         with self._credential_fails():
             renewed = await self.signing.renew(self.deadline)
+        if self.signing.is_taken and not self.took:
+            self.refreshed, self.took = False, True
         if renewed:
             self.report("resilient.reauthenticated", attempt=self.sends)
         reading.ready_again(self.request)
 
     def _succeeded(self, response: ClientResponse) -> ClientResponse:
-        self.signing.helped(renewed=self.refreshed)
+        renewed = self.refreshed or self.took
+        self.signing.helped(renewed=renewed)
         if self.ending.has_failed:
             self.report(
                 "resilient.call_recovered",
@@ -441,7 +447,7 @@ class Call:
             deadline=self.deadline,
             sends=self.sends,
             resends=self.resends,
-            refreshed=self.refreshed,
+            refreshed=renewed,
             at=self.clock.now(),
         )
         return response

@@ -43,7 +43,7 @@ class Ending:
     attempts: int
     answer: Answer | None = attrs.field(default=None, init=False)
     cause: BaseException | None = attrs.field(default=None, init=False)
-    _error: Callable[[datetime | None], ResilientError] | None = attrs.field(
+    _error: Callable[[datetime | None, str], ResilientError] | None = attrs.field(
         default=None, init=False
     )
 
@@ -58,7 +58,7 @@ class Ending:
         action = self.service.policies[failure.entry.policy].action
         _failures[answer.response] = failure
 
-        def error(retry_at: datetime | None) -> ResilientError:
+        def error(retry_at: datetime | None, since: str) -> ResilientError:
             return raising.api_error(
                 failure,
                 action,
@@ -67,6 +67,7 @@ class Ending:
                 retry_at=retry_at,
                 headers=headers,
                 body=answer.body,
+                since=since,
             )
 
         self._error, self.answer, self.cause = error, answer, None
@@ -74,8 +75,8 @@ class Ending:
     def miss(self, failure: NoAnswer, why: BaseException, skipped: Skipped | None) -> None:
         """Remember that no answer came."""
 
-        def error(_: datetime | None) -> ResilientError:
-            return raising.transport_error(failure, self._subject(), skipped)
+        def error(_: datetime | None, since: str) -> ResilientError:
+            return raising.transport_error(failure, self._subject(), skipped, since)
 
         self._error, self.answer = error, None
         self.cause = scrubbed(why, self.url())
@@ -84,11 +85,14 @@ class Ending:
         """Let go of the last attempt: the call is over."""
         self._error = self.answer = self.cause = None
 
-    def last(self, wait: float | None = None) -> ResilientError:
-        """Return what the last attempt means; another call may succeed after `wait` seconds."""
+    def last(self, wait: float | None = None, since: str = "") -> ResilientError:
+        """Return what the last attempt means, and what was tried `since` then.
+
+        Another call may succeed after `wait` seconds.
+        """
         if self._error is None:
             raise AssertionError("no attempt has failed")  # pragma: no cover
-        return self._error(self._when(wait))
+        return self._error(self._when(wait), since)
 
     def refused(self, refusal: Refused) -> ResilientError:
         """Return what a refused admission means.
@@ -103,22 +107,23 @@ class Ending:
         """Return what it means that the credential cannot be had, or not be put on."""
         if isinstance(error, OutOfTime):
             return self.refused(Refused("deadline", None))
+        wait: float | None = getattr(error, "wait", None)
         if self._error is not None:
-            return self.last()
+            return self.last(wait, raising.unrenewed(error, wait))
         if isinstance(error, CredentialRefused):
             return raising.dead_credential(
                 str(error),
                 error.cause,
                 self._subject(),
                 self.service.catalog.name,
-                self._when(error.wait),
+                self._when(wait),
             )
         kind = TransportError if self.attempts else NotSent
         return kind(
             f"{self.service.name}: {error} [{self._subject()}]",
             service=self.service.name,
             attempts=self.attempts,
-            retry_at=self._when(getattr(error, "wait", None)),
+            retry_at=self._when(wait),
         )
 
     def _when(self, wait: float | None) -> datetime | None:

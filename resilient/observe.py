@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
     from resilient.call import Call
+    from resilient.state.lane import Lane
 
 
 async def observe(call: "Call") -> "ClientResponse":
     """Send a request as it is, and report what enforcing would have made of it."""
     call.report.mode = "observe"
     lane, cost = call.lane(), call.options.cost
-    refused = _tell_delay(call)
+    refused = _tell_delay(call, lane)
     grant = call.admission.pretend(lane, cost)
     call.sends = 1
     try:
@@ -50,9 +51,9 @@ async def observe(call: "Call") -> "ClientResponse":
     return response
 
 
-def _tell_delay(call: "Call") -> bool:
+def _tell_delay(call: "Call", lane: "Lane") -> bool:
     """Say how long the call would wait; tell whether it would be refused."""
-    delay = call.admission.foresee_delay(call.lane(), call.options.cost)
+    delay = call.admission.foresee_delay(lane, call.options.cost)
     if delay is None:
         return False
     if delay.reason == "blocked":

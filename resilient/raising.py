@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from resilient.core.redact import REDACTED
+from resilient.credentials import CredentialRefused
 from resilient.errors import (
     ApiError,
     AuthenticationFailed,
@@ -73,15 +74,27 @@ def api_error(
     retry_at: datetime | None = None,
     headers: Iterable[tuple[str, str]] = (),
     body: bytes = b"",
+    since: str = "",
 ) -> ApiError:
-    """Return the exception for an answer that is an error."""
+    """Return the exception for an answer that is an error.
+
+    Args:
+        failure: What was recognised.
+        action: Of the policy that decided.
+        subject: The call.
+        skipped: Why it was not sent again.
+        retry_at: From when on another call may succeed.
+        headers: The answer's.
+        body: The answer's.
+        since: What has been tried since: said instead of the entry's advice.
+    """
     entry, code = failure.entry, failure.code
     what = code if code is not None else entry.name
     named = f" {entry.name}" if code is not None and entry.name != code else ""
     sentences = [
         f"{subject.service}: {what}{named} (HTTP {failure.status}).",
         entry.meaning,
-        entry.advice,
+        since or entry.advice,
         _SKIPPED[skipped] if skipped else "",
         f"Next try from {retry_at:%Y-%m-%d %H:%M:%S} UTC." if retry_at else "",
         f"[{subject}]",
@@ -107,9 +120,9 @@ def api_error(
 
 
 def transport_error(
-    failure: NoAnswer, subject: Subject, skipped: Skipped | None = None
+    failure: NoAnswer, subject: Subject, skipped: Skipped | None = None, since: str = ""
 ) -> TransportError:
-    """Return the exception for no answer."""
+    """Return the exception for no answer; `since`: what has been tried since."""
     kind = TransportTimeout if failure.timeout else TransportError
     sent = (
         "It certainly did not leave."
@@ -117,7 +130,7 @@ def transport_error(
         else ("Whether the server processed it is unknown.")
     )
     why = _SKIPPED[skipped] if skipped else ""
-    words = (f"{subject.service}: no answer ({failure.reason}).", sent, why, f"[{subject}]")
+    words = (f"{subject.service}: no answer ({failure.reason}).", sent, why, since, f"[{subject}]")
     error = kind(" ".join(filter(None, words)), service=subject.service, attempts=subject.attempts)
     return error.about(failure.sent)
 
@@ -147,6 +160,14 @@ def not_sent(
     if subject.attempts:
         kind = TransportTimeout if refusal.why == "deadline" else TransportError
     return kind(text, service=subject.service, attempts=subject.attempts, retry_at=retry_at)
+
+
+def unrenewed(error: Exception, wait: float | None) -> str:
+    """Return what to say where a credential could not be renewed, or not be had any more."""
+    text = str(error)
+    final = isinstance(error, CredentialRefused) and wait is None
+    until = " Nothing is sent with it until there is another." if final else ""
+    return f"{text[:1].upper()}{text[1:]}{until}"
 
 
 def dead_credential(

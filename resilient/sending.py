@@ -1,7 +1,9 @@
 """One send: the handler under a time limit, and what it means for the grant that allowed it."""
 
 import asyncio
+from contextlib import suppress
 from contextvars import ContextVar
+from weakref import ref
 
 import aiohttp
 import attrs
@@ -11,12 +13,14 @@ from resilient import reading
 from resilient.model import NoAnswer
 from resilient.state.grant import Grant
 
-_under_way: ContextVar[ClientRequest | None] = ContextVar("resilient_under_way", default=None)
+# Weak: a connection keeps the context in which it was opened for as long as it lives.
+_under_way: "ContextVar[ref[ClientRequest] | None]" = ContextVar("resilient_sends", default=None)
 
 
 def is_under_way(request: ClientRequest) -> bool:
     """Tell whether a call further out sends this very request: two layers would multiply."""
-    return _under_way.get() is request
+    found = _under_way.get()
+    return found is not None and found() is request
 
 
 @attrs.frozen
@@ -36,7 +40,7 @@ async def send(
         TimeoutError: aiohttp's own total is spent: every further send would be in vain.
     """
     limit = asyncio.timeout_at(end)
-    outer = _under_way.set(request)
+    outer = _under_way.set(ref(request))
     try:
         async with limit:
             response = await handler(request)
@@ -45,14 +49,15 @@ async def send(
         if type(error) is TimeoutError and not ours:
             grant.lost()
             raise
-        lost = Lost(reading.no_answer(error, timeout=ours), error)
-        (grant.unsent if lost.failure.sent is False else grant.lost)()
-        return lost
+        failure = reading.no_answer(error, timeout=ours)
+        (grant.unsent if failure.sent is False else grant.lost)()
+        return Lost(failure, error)
     except BaseException:
         grant.unsent()
         raise
     finally:
-        _under_way.reset(outer)
+        with suppress(ValueError):  # closed in another context: its loop has ended
+            _under_way.reset(outer)
     _count_connection(response, grant)
     return response
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -134,21 +134,14 @@ class Serving:
         return any(value in current.values.values() for current in rings if current)
 
     def _known(self, name: str) -> str:
-        """Return a name that there is: one mistyped would be a scope of its own."""
-        names = self._names()
-        if names is not None and name not in names:
+        """Return the name of a credential; where there is one without a name, it is meant."""
+        if isinstance(self.source, Mapping) and name not in self.source:
             raise ConfigError(
                 f"the service {self.service.name!r} has no credential {name!r}; "
-                f"it has {', '.join(names)}"
+                f"it has {', '.join(self.source)}"
             )
-        return name
-
-    def _names(self) -> Collection[str] | None:
-        """Return what its credentials are called; None: whatever the caller or the host says."""
-        if isinstance(self.source, Mapping):
-            return self.source
-        is_open = not isinstance(self.source, Credential) or self.service.credential_from == "host"
-        return None if is_open else (DEFAULT,)
+        alone = isinstance(self.source, Credential) and self.service.credential_from is None
+        return DEFAULT if alone else name
 
     def _only(self) -> str:
         if isinstance(self.source, Mapping):
@@ -193,8 +186,7 @@ class Serving:
             making = renewal.run(self.service.name, name, lambda: self._make(name))
             task = self._making[name] = asyncio.ensure_future(making)
             task.add_done_callback(lambda done: self._is_made(name, done))
-        if not task.done():
-            await asyncio.wait((task,))
+        await asyncio.wait((task,))
         if task.cancelled():
             raise CannotSign("The client was closed while its credential was being made.")
         return task.result()

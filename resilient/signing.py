@@ -51,8 +51,8 @@ class Signing:
             CredentialUnavailable: It could not be made now, or not in time.
         """
         self.keyring = await self._within(deadline, lambda _: self.serving.keyring(self.name, now))
-        if self.serving.rule is not None:
-            self.plan = await place.plan(self.request, self.serving.rule)
+        rule = self.serving.rule
+        self.plan = None if rule is None else await place.plan(self.request, rule)
 
     async def ready(self, deadline: float) -> Signature | None:
         """Return what signs an attempt, after any load or renewal that is under way.
@@ -89,6 +89,12 @@ class Signing:
         if self.plan is not None:
             await place.restore(self.plan, self.request)
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether what signs now was found, and not renewed: it may be out of date as well."""
+        current = self.keyring.current if self.keyring is not None else None
+        return current is not None and current.taken
+
     async def renew(self, deadline: float) -> bool:
         """See to a newer signature than that of the last attempt; tell, once, that there is one.
 
@@ -97,14 +103,7 @@ class Signing:
             CredentialUnavailable: It could not be had now, or not in time.
         """
         ring, old = self.keyring, self.signature
-        if ring is None or old is None:
-            return False
-        await self._within(deadline, lambda calls: ring.renew(old.generation, calls))
-        new = ring.current
-        if new is None or new.generation <= max(ring.told, old.generation):
-            return False
-        ring.told = new.generation
-        return True
+        return ring is not None and old is not None and await self._renew(ring, old, deadline)
 
     def helped(self, *, renewed: bool) -> None:
         """Note that the call succeeded; `renewed` if it was refused before."""
@@ -115,6 +114,14 @@ class Signing:
         """Note that the call was refused again after a renewal."""
         if self.keyring is not None and self.signature is not None:
             self.keyring.in_vain(self.signature.generation)
+
+    async def _renew(self, ring: Keyring, old: Signature, deadline: float) -> bool:
+        await self._within(deadline, lambda calls: ring.renew(old.generation, calls))
+        new = ring.current
+        if new is None or new.generation <= max(ring.told, old.generation):
+            return False
+        ring.told = new.generation
+        return True
 
     async def _within(self, deadline: float, work: Callable[[Calls], Awaitable[T]]) -> T:
         """Wait for work that may be others' too: it goes on where this caller gives up."""

@@ -19,6 +19,9 @@ from toxic import Proxy
 import resilient
 from resilient.clock import Clock
 
+FIELD = {"name": "Authorization", "in": "header", "prefix": "Bearer "}
+"""Where the vendor wants its credential."""
+
 CATALOG: dict[str, Any] = {
     "catalog": "acme",
     "source": {"document": "An invented page", "read": "2026-11-21"},
@@ -26,10 +29,7 @@ CATALOG: dict[str, Any] = {
         "/things": {"name": "things"},
         "POST /search": {"name": "search", "idempotent": True},
     },
-    "credential": {
-        "kind": "bearer",
-        "fields": [{"name": "Authorization", "in": "header", "prefix": "Bearer "}],
-    },
+    "credential": {"kind": "bearer", "fields": [FIELD]},
     "envelopes": [
         {
             "format": "json",
@@ -79,6 +79,13 @@ def slowly(seconds: float, answer: Mapping[str, Any] | None = None) -> Answer:
         return web.Response(**arguments)
 
     return respond
+
+
+async def drop(request: web.Request) -> web.StreamResponse:
+    """Close the connection instead of answering."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
 
 
 def times(server: Server) -> list[float]:

@@ -138,7 +138,7 @@ class Authority:
 
     def client(self, kind: Kind) -> dict[str, Any]:
         """Return what opens a client with a credential of a kind, as arguments of `connect`."""
-        field = {"name": "Authorization", "in": "header", "prefix": "Bearer "}
+        field = dict(acme.FIELD)
         credential: Any = OAuth2(
             "id", "secret", self.store.load, self.store.save, token_url="/token"
         )

@@ -11,6 +11,7 @@ from oracle import Ledger, held
 
 import resilient
 from resilient.catalog import Ban, Limit
+from resilient.clock import Clock
 from resilient.config.service import Service
 from resilient.model import Block, Mark
 from resilient.state.admission import Admission
@@ -25,7 +26,7 @@ LATCH = Block(scope="credential", base=300.0, cap=3600.0)
 
 def audited(served: Service) -> "Desk":
     """Return a desk whose books are kept."""
-    return Desk(served, Audited(_loop_time))
+    return Desk(served, Audited(Clock.now))
 
 
 def limit(calls: int, period: float, *per: str, name: str = "calls", **keys: Any) -> Limit:
@@ -52,10 +53,6 @@ async def finish(*calls: Awaitable[Any]) -> list[Any]:
         if isinstance(each, Exception) and not isinstance(each, Refused):
             raise each
     return ends
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
 
 
 @attrs.define(eq=False, repr=False)
@@ -89,7 +86,7 @@ class Desk:
     """
 
     service: Service
-    admission: Admission = attrs.field(factory=lambda: Admission(_loop_time))
+    admission: Admission = attrs.field(factory=lambda: Admission(Clock.now))
     sent: list[tuple[float, int]] = attrs.field(factory=list)
     order: list[Any] = attrs.field(factory=list)
     delays: list[Delay] = attrs.field(factory=list)
@@ -97,7 +94,7 @@ class Desk:
     @property
     def now(self) -> float:
         """The time."""
-        return _loop_time()
+        return Clock.now()
 
     def lane(
         self,

@@ -1,6 +1,5 @@
 """Scenes with an emulator: a bare aiohttp client asks it, in virtual time."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -35,11 +34,6 @@ def emulated(scene: Scene, catalog: Any, **keys: Any) -> None:
             await scene(emulator, asking(emulator, http))
 
     run(main())
-
-
-def now() -> float:
-    """Return the running loop's time."""
-    return asyncio.get_running_loop().time()
 
 
 def protected(emulator: Emulator, **keys: Any) -> Opened:

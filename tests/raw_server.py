@@ -2,8 +2,6 @@
 
 import asyncio
 import itertools
-import socket
-import struct
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache
 
 import attrs
+import rst
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 """An answer, whole."""
@@ -65,9 +64,7 @@ class Wire:
 
     def reset(self) -> None:
         """End the connection with RST."""
-        end = self.writer.get_extra_info("socket")
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        rst.reset(self.writer)
 
 
 Answer = Callable[[Wire], Awaitable[bool]]

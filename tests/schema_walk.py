@@ -12,8 +12,8 @@ import attrs
 
 import resilient
 from resilient.config import schema
-from resilient.config.build import load_policies
 from resilient.config.build_catalog import load_catalog
+from resilient.config.build_policies import load_policies
 
 GOOD: dict[Any, str] = {
     str: "words",

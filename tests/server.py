@@ -1,6 +1,7 @@
 """A real aiohttp server on loopback that answers what a test tells it, and remembers."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -64,14 +65,14 @@ class Server:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Server]:
-    """Run a server for the length of a block."""
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    """Run a server for the length of a block, over TLS if told how."""
     server = Server()
     app = web.Application(client_max_size=128 * 1024 * 1024)
     app.router.add_route("*", "/{rest:.*}", server.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     server.port = runner.addresses[0][1]
     try:

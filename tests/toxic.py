@@ -1,17 +1,17 @@
 """A TCP proxy on loopback that spoils what passes: late, in pieces, cut off, or not at all.
 
-It works in real and in virtual time. What waits in it is bounded, so that who sends into a
-stall is held up as by a server that has ceased to read.
+It works in real and in virtual time. What waits in it is bounded, so that a client that sends
+into a stall is held up as by a server that has ceased to read.
 """
 
 import asyncio
 import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Literal, Self
 
 import attrs
+from rst import reset
 
 Ending = Literal["fin", "rst"]
 """How a connection ends."""
@@ -161,13 +161,6 @@ class Connection:
                 reset(writer)
             else:
                 writer.close()
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """End a connection with RST."""
-    end = writer.get_extra_info("socket")
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 @attrs.define(eq=False)

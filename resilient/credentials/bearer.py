@@ -5,7 +5,8 @@ from typing import Any
 
 import attrs
 
-from resilient.credentials.protocol import Calls, CredentialRefused, Values
+from resilient.credentials.protocol import Calls, CredentialRefused, Taken, Values
+from resilient.credentials.secret import Concealed
 from resilient.credentials.supply import Supply
 
 TokenSource = Callable[[], Awaitable[str] | str] | Callable[[Any], Awaitable[str] | str]
@@ -25,9 +26,10 @@ class Bearer:
     """A token from callables, async or not, that take the aiohttp session or nothing.
 
     Attributes:
-        get: Returns the token to begin with, and is asked again after it was refused for good.
-        refresh: Returns a new token when the vendor refuses the old one; None: it cannot be
-            renewed. May raise `CredentialRefused` when asking again cannot help.
+        get: Returns the token to begin with, and is asked again when that is refused and there
+            is no `refresh`, or `refresh` cannot help any more.
+        refresh: Returns a new token when the vendor refuses the old one. May raise
+            `CredentialRefused` when asking again cannot help.
     """
 
     get: Supply = attrs.field(repr=False, converter=_get)
@@ -36,19 +38,19 @@ class Bearer:
 
     @property
     def refreshable(self) -> bool:
-        """Whether there is a `refresh`."""
-        return self.refresh is not None
+        """Always: without a `refresh`, `get` may know another token."""
+        return True
 
     async def load(self, calls: Calls) -> Values:
         """Return the renewed token, else what `get` returns."""
         return {"token": self._renewed or await self.get.text(calls)}
 
     async def renew(self, calls: Calls, stale: Values) -> Values:
-        """Return what `refresh` returns."""
+        """Return what `refresh` returns, or another token that `get` has."""
         if self._renewed and self._renewed != stale.get("token"):
-            return {"token": self._renewed}
+            return Taken(token=self._renewed)
         if self.refresh is None:
-            raise CredentialRefused("The token is refused, and there is no `refresh` to renew it.")
+            return await self._got(calls, stale)
         # If that is refused, `get` may know a token that a person has put there.
         self._renewed, last = None, self._renewed
         try:
@@ -59,3 +61,13 @@ class Bearer:
             self._renewed = last
             raise
         return {"token": self._renewed}
+
+    async def _got(self, calls: Calls, stale: Values) -> Values:
+        got = Concealed(token=await self.get.text(calls))
+        if got["token"] == stale.get("token"):
+            refused = CredentialRefused(
+                "`get` returns the token that is refused, and there is no `refresh` to renew it."
+            )
+            refused.wait = 0.0  # perhaps it is one endpoint that refuses it
+            raise refused
+        return got

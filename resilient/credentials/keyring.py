@@ -16,6 +16,7 @@ from resilient.credentials.protocol import (
     Credential,
     CredentialRefused,
     CredentialUnavailable,
+    Taken,
     Values,
 )
 from resilient.credentials.rest import Rest
@@ -37,10 +38,12 @@ class Signature:
     Attributes:
         generation: Counts the values that this credential has had, from 1.
         values: What goes into the catalog's fields.
+        taken: Whether they were found where a renewal was asked for, and none was made.
     """
 
     generation: int
     values: Values = attrs.field(repr=False)
+    taken: bool = False
 
 
 @attrs.define(eq=False)
@@ -86,7 +89,11 @@ class Keyring:
         while self.busy or (current := self.current) is None:
             if self._current is None and self._refused is None and not self.busy:
                 self._check_rest()
-            await self._join(self._running or self._start(self._load, calls), calls)
+            try:
+                await self._join(self._running or self._start(self._load, calls), calls)
+            except CredentialRefused:
+                if self.current is None:
+                    raise
         return current
 
     async def renew(self, generation: int, calls: Calls) -> None:
@@ -99,6 +106,9 @@ class Keyring:
             CredentialUnavailable: It could not be renewed just now.
             CannotSign: The keyring was closed meanwhile.
         """
+        if generation > 1 and not self._rest.is_proved(generation):
+            # Renewed values that were of no use to anybody, also where no call is sent twice.
+            self.in_vain(generation)
         while self._current is None or self._current.generation <= generation:
             if not self.busy:
                 self._check_rest()
@@ -106,7 +116,7 @@ class Keyring:
 
     def helped(self, generation: int, *, renewed: bool) -> None:
         """Note that a call succeeded; `renewed` if values before these were refused to it."""
-        self._rest.helped(generation, renewed=renewed)
+        self._rest.helped(generation, Clock.now(), renewed=renewed)
 
     def in_vain(self, generation: int) -> None:
         """Note that values were refused to a call that had been refused the ones before.
@@ -156,8 +166,8 @@ class Keyring:
 
     def _resting(self) -> CredentialRefused | CredentialUnavailable | None:
         """Return why nothing is renewed for the moment, if so."""
-        left = self._rest.until - Clock.now()
-        if left <= 0:
+        left = self._rest.left(Clock.now())
+        if not left:
             return None
         kind, why = _FAILED if self._rest.failed else _IN_VAIN
         held = kind(why)
@@ -175,8 +185,7 @@ class Keyring:
     async def _join(self, task: asyncio.Task[None], calls: Calls) -> None:
         """Wait for a task and raise what it raised; being cancelled leaves it running."""
         via = self._via
-        if not task.done():  # an eager one may be, and who waits no more keeps his place
-            await asyncio.wait((task,))
+        await asyncio.wait((task,))
         if task.cancelled():
             raise CannotSign("The client was closed while its credential was being fetched.")
         error = task.exception()
@@ -207,14 +216,16 @@ class Keyring:
     async def _renew(self, calls: Calls) -> None:
         stale: Values = self._current.values if self._current else {}
         try:
-            values = await self._renewed(calls, stale)
+            found = await self._renewed(calls, stale)
+            values = _frozen(found)
         except CredentialRefused as refused:
-            self._latch(refused)
+            if refused.wait != 0:
+                self._latch(refused)
             raise
         except Exception as error:
             self._fails(error, calls)
             raise
-        self._accept(values)
+        self._accept(values, taken=isinstance(found, Taken))
 
     def _fails(self, error: Exception, calls: Calls) -> None:
         # What is said before anything is asked, or by a closed session, is not the vendor's word.
@@ -224,16 +235,16 @@ class Keyring:
 
     async def _renewed(self, calls: Calls, stale: Values) -> Values:
         if self.credential.refreshable:
-            return _frozen(await self.credential.renew(calls, stale))
+            return await self.credential.renew(calls, stale)
         values = _frozen(await self.credential.load(calls))
         if values == stale:
             raise CredentialRefused("The credential is refused, and it cannot be renewed.")
         return values
 
-    def _accept(self, values: Values) -> None:
+    def _accept(self, values: Values, *, taken: bool = False) -> None:
         self._spend()
         generation = self._current.generation if self._current else 0
-        self._current, self._refused = Signature(generation + 1, values), None
+        self._current, self._refused = Signature(generation + 1, values, taken), None
 
     def _latch(self, refused: CredentialRefused) -> None:
         self._spend()

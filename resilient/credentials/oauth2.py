@@ -15,7 +15,7 @@ import attrs
 from resilient.catalog import TokenEndpoint
 from resilient.clock import Clock
 from resilient.credentials.exchange import post
-from resilient.credentials.protocol import Calls, CannotSign, CredentialRefused, Values
+from resilient.credentials.protocol import Calls, CannotSign, CredentialRefused, Taken, Values
 from resilient.credentials.secret import Concealed, checked
 
 _WHAT = "the token's renewal"
@@ -95,6 +95,7 @@ class OAuth2:
         save: Stores a pair. It is awaited before the pair is used.
         token_url: Instead of the catalog's.
         redirect_uri: The application's, for vendors who want it.
+        clock: Tells when a pair has run out.
     """
 
     client_id: str = attrs.field(repr=False)
@@ -116,20 +117,29 @@ class OAuth2:
         return (await self._stored()).values
 
     async def renew(self, calls: Calls, stale: Values) -> Values:
-        """Return the token that somebody else has stored meanwhile, else buy a new pair."""
+        """Return the token that somebody else has stored meanwhile, else buy a new pair.
+
+        One that has run out since is renewed at once.
+        """
         pair = await self._stored()
-        if pair.access_token != stale.get("token"):
-            return pair.values
+        if pair.access_token != stale.get("token") and not self._is_over(pair):
+            return Taken(pair.values)
         try:
             bought = await self._buy(calls, pair)
         except CredentialRefused:
             # Another process may have been quicker: then the refresh token was spent by it.
             other = await self._stored_meanwhile()
-            if other is None or other.access_token == stale.get("token"):
+            if other is None or other.access_token in (stale.get("token"), pair.access_token):
                 raise
             return other.values
         await self._keep(pair, bought)
         return bought.values
+
+    def _is_over(self, pair: TokenPair) -> bool:
+        """Tell whether a pair has run out, and there is something to renew it with."""
+        if pair.refresh_token is None or pair.expires_at is None:
+            return False
+        return pair.expires_at <= self.clock.wall()
 
     async def _stored(self) -> TokenPair:
         try:

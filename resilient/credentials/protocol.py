@@ -2,17 +2,23 @@
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 import aiohttp
 import attrs
 from yarl import URL
 
 from resilient.catalog import CredentialRule
-from resilient.credentials.secret import checked
+from resilient.credentials.secret import Concealed, checked
+
+E = TypeVar("E", bound=Exception)
 
 Values = Mapping[str, str]
 """What goes into the catalog's fields, by name: `token`, `session`, or a vendor's own `appkey`."""
+
+
+class Taken(Concealed):
+    """Values that `renew` found and did not buy: they may be out of date as well."""
 
 
 class CredentialRefused(Exception):
@@ -23,6 +29,7 @@ class CredentialRefused(Exception):
     Attributes:
         cause: The answer that said it, or None.
         wait: Seconds after which it is tried all the same; None: when there is another.
+            From `renew` 0 says that the values stay in use: only this call has failed.
     """
 
     wait: float | None = None
@@ -33,9 +40,7 @@ class CredentialRefused(Exception):
 
     def again(self) -> Self:
         """Return its like: one instance raised for ever would grow its traceback for ever."""
-        like = type(self)(str(self), self.cause)
-        like.wait = self.wait
-        return like
+        return _like(self)
 
 
 class CredentialUnavailable(Exception):
@@ -49,9 +54,15 @@ class CredentialUnavailable(Exception):
 
     def again(self) -> Self:
         """Return its like."""
-        like = type(self)(*self.args)
-        like.wait = self.wait
-        return like
+        return _like(self)
+
+
+def _like(error: E) -> E:
+    """Return a copy without the traceback, whatever the arguments of its class are."""
+    like = type(error).__new__(type(error), *error.args)
+    like.__dict__.update(error.__dict__)
+    like.__cause__ = error.__cause__
+    return like
 
 
 class CannotSign(Exception):

@@ -17,6 +17,10 @@ LONGEST = 60.0
 """Seconds that it takes at most."""
 
 
+TRUSTED = 10.0
+"""Seconds after a success in which a refusal is taken for one endpoint's own."""
+
+
 @attrs.define(eq=False)
 class Rest:
     """How the renewals of one credential fared.
@@ -30,13 +34,15 @@ class Rest:
     failed: bool = False
     _refused: int = 0
     _next: float = 0.0
-    _works: bool = False
+    _proved: int = 0
+    _worked_at: float = float("-inf")
     _distrusted: bool = False
 
-    def helped(self, generation: int, *, renewed: bool) -> None:
+    def helped(self, generation: int, now: float, *, renewed: bool) -> None:
         """Note that a call succeeded; `renewed` if it had been refused before a renewal."""
+        self._proved = max(self._proved, generation)
         if generation >= self._refused:
-            self._works, self._distrusted = True, False
+            self._worked_at, self._distrusted = now, False
         if renewed:
             self._next = 0.0
 
@@ -55,11 +61,19 @@ class Rest:
         self.until = now + self._next
         self._next = min(self._next * 2 or FIRST, LONGEST)
         # Where other calls succeed meanwhile, it is one endpoint that wants something else.
-        self._distrusted, self._works = not self._works, False
+        self._distrusted = not 0 <= now - self._worked_at <= TRUSTED
         self._refused = generation
 
+    def is_proved(self, generation: int) -> bool:
+        """Tell whether a call has succeeded with values."""
+        return generation <= self._proved
+
+    def left(self, now: float) -> float:
+        """Return the seconds until the next renewal may be; a clock that began anew has none."""
+        return left if 0 < (left := self.until - now) <= LONGEST else 0.0
+
     def distrusts(self, generation: int) -> bool:
-        """Tell whether nothing has succeeded since values were refused before."""
+        """Tell whether values were refused, and nothing has succeeded for a while."""
         return self._distrusted and generation <= self._refused
 
     def end(self) -> None:

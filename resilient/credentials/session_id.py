@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from resilient.credentials.exchange import post
-from resilient.credentials.protocol import Calls, CannotSign, CredentialRefused, Values
+from resilient.credentials.protocol import Calls, CannotSign, CredentialRefused, Taken, Values
 from resilient.credentials.secret import Concealed, checked
 from resilient.credentials.supply import Supply
 
@@ -70,7 +70,7 @@ class SessionId:
     async def renew(self, calls: Calls, stale: Values) -> Values:
         """Log in, unless the session held is another one already."""
         if self._held and self._held != stale.get("session"):
-            return self._values(self._held)
+            return Taken(self._values(self._held))
         return self._values(await self._log_in(calls))
 
     def _values(self, session: str) -> Values:

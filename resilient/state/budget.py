@@ -33,6 +33,8 @@ class _Recent:
 
     def count(self, now: float) -> int:
         oldest = int(now) - self.seconds
+        while self._counted and self._counted[-1][0] > int(now):  # the clock began anew
+            self._total -= self._counted.pop()[1]
         while self._counted and self._counted[0][0] <= oldest:
             self._total -= self._counted.popleft()[1]
         return self._total

@@ -165,9 +165,11 @@ class Memory:
 
     def sweep(self, now: float) -> None:
         """Forget what would be no different if it were new."""
-        if len(self.lanes) >= self.sweep_lanes_at:
+        many_scopes = len(self.scopes) >= self.sweep_scopes_at
+        if many_scopes or len(self.lanes) >= self.sweep_lanes_at:
             self._sweep_lanes()
-        if len(self.scopes) >= self.sweep_scopes_at:
+        if many_scopes:
+            # After the lanes: one that stayed would lead to gates that are forgotten.
             self._sweep_scopes(now)
 
     def _sweep_lanes(self) -> None:

@@ -78,11 +78,13 @@ async def test_renewed_is_kept(calls: Calls) -> None:
 
 
 async def test_no_refresh(calls: Calls) -> None:
-    """Without `refresh` it is not refreshable, and a renewal is refused."""
-    bearer = Bearer(lambda: "t")
-    assert not bearer.refreshable
-    with pytest.raises(CredentialRefused):
-        await bearer.renew(calls, {"token": "t"})
+    """Without `refresh` it is `get` that is asked, and the same token again is none."""
+    bearer = Bearer(_Tokens("a", "b", "b"))
+    await bearer.load(calls)
+    assert {"token": "b"} == await bearer.renew(calls, {"token": "a"})
+    with pytest.raises(CredentialRefused, match="`get` returns the token that is refused") as error:
+        await bearer.renew(calls, {"token": "b"})
+    assert 0 == error.value.wait
 
 
 async def test_get_after_refusal(calls: Calls) -> None:

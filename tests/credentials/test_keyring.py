@@ -10,7 +10,6 @@ import pytest
 
 from resilient.credentials import (
     ApiKey,
-    Bearer,
     Calls,
     CannotSign,
     CredentialRefused,
@@ -21,6 +20,7 @@ from resilient.credentials import (
     TokenPair,
     Values,
 )
+from resilient.credentials.protocol import Taken
 
 from .conftest import CANARY, Vendor
 
@@ -167,7 +167,7 @@ async def test_failure_reaches_all(fake: Fake, calls: Calls) -> None:
 
 
 async def test_ready_hears_failure(fake: Fake, calls: Calls) -> None:
-    """Who waits for a renewal by `ready` hears of its failure, too."""
+    """Whoever waits for a renewal by `ready` hears of its failure, too."""
     ring = Keyring(fake)
     await ring.ready(calls)
     fake.open.clear()
@@ -298,16 +298,49 @@ async def test_oauth2_storm(vendor: Vendor, calls: Calls) -> None:
 
 async def test_not_refreshable(calls: Calls) -> None:
     """What cannot be renewed is loaded again, and refused if it is the same."""
-    tokens = ["a", "b", "b", "b", "c"]
-    ring = Keyring(Bearer(lambda: tokens.pop(0)))
+    fake = Fake(refreshable=False, stored={"token": "a"})
+    fake.open.set()
+    ring = Keyring(fake)
     await ring.ready(calls)
+    fake.stored = {"token": "b"}
     await ring.renew(1, calls)
     assert Signature(2, {"token": "b"}) == ring.current
     with pytest.raises(CredentialRefused):
         await ring.renew(2, calls)
     with pytest.raises(CredentialRefused):
         await ring.ready(calls)
+    fake.stored = {"token": "c"}
     assert Signature(3, {"token": "c"}) == await ring.ready(calls)
+
+
+async def test_refused_for_now(fake: Fake, calls: Calls) -> None:
+    """A refusal that is not for good fails who asked for a renewal, and nobody else."""
+    ring = Keyring(fake)
+    first = await ring.ready(calls)
+    fake.outcome = CredentialRefused("no other")
+    fake.outcome.wait = 0.0
+    fake.open.clear()
+    asked = _start(ring.renew(1, calls))
+    await _turns()
+    waiting = _start(ring.ready(calls))
+    await _turns()
+    fake.open.set()
+    assert first is await waiting
+    with pytest.raises(CredentialRefused, match="no other"):
+        await asked
+    assert first is ring.current
+
+
+async def test_taken(fake: Fake, calls: Calls) -> None:
+    """Values that a renewal found, and did not buy, are known as such."""
+    ring = Keyring(fake)
+    assert not (await ring.ready(calls)).taken
+    fake.outcome = Taken(token="another's")
+    await ring.renew(1, calls)
+    assert Signature(2, {"token": "another's"}, taken=True) == ring.current
+    fake.outcome = None
+    await ring.renew(2, calls)
+    assert not (await ring.ready(calls)).taken
 
 
 async def test_api_key(calls: Calls) -> None:

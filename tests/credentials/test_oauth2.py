@@ -68,6 +68,22 @@ async def test_load(vendor: Vendor, calls: Calls) -> None:
     assert 0 == vendor.hits
 
 
+async def test_reply_that_breaks_off(vendor: Vendor, calls: Calls) -> None:
+    """A reply that breaks off says neither yes nor no."""
+
+    async def break_off(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b'{"access_token": ')
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    vendor.reply = break_off
+    with pytest.raises(CredentialUnavailable, match="broke off"):
+        await _oauth(Store()).renew(calls, STALE)
+
+
 @pytest.mark.parametrize("stored", [None, "token", {}, {"access_token": f"{CANARY}\n"}, 7])
 async def test_nothing_stored(calls: Calls, stored: Any) -> None:
     """A store without a usable pair is a refusal that does not show what is there."""
@@ -179,6 +195,30 @@ async def test_renewed_elsewhere(vendor: Vendor, calls: Calls) -> None:
     store = Store(TokenPair("access-2", "refresh-2"))
     assert {"token": "access-2"} == await _oauth(store).renew(calls, STALE)
     assert 0 == vendor.hits
+
+
+@pytest.mark.parametrize(
+    ("ends", "refresh", "hits"),
+    [(None, "refresh-2", 0), (1000.5, "refresh-2", 0), (1000.0, "refresh-2", 1), (1000.0, None, 0)],
+)
+async def test_renewed_elsewhere_long_ago(
+    vendor: Vendor, calls: Calls, ends: float | None, refresh: str | None, hits: int
+) -> None:
+    """What somebody else has stored is renewed at once if it has run out, and can be renewed."""
+    store = Store(TokenPair("access-2", refresh, ends))
+    vendor.says(_reply(3))
+    found = await _oauth(store).renew(calls, STALE)
+    assert {"token": f"access-{2 + hits}"} == found
+    assert hits == vendor.hits
+    assert not hits or b"refresh_token=refresh-2" in vendor.body
+
+
+async def test_renewed_elsewhere_and_refused(vendor: Vendor, calls: Calls) -> None:
+    """What has run out, and is refused when it is renewed, is not handed out either."""
+    vendor.says({"error": "invalid_grant"}, 400)
+    with pytest.raises(CredentialRefused, match="invalid_grant"):
+        await _oauth(Store(TokenPair("access-2", "refresh-2", 999.0))).renew(calls, STALE)
+    assert 1 == vendor.hits
 
 
 @pytest.mark.parametrize("status", [400, 401, 200])

@@ -12,6 +12,7 @@ from resilient.credentials import (
     CannotSign,
     Credential,
     CredentialRefused,
+    CredentialUnavailable,
     OAuth2,
     SessionId,
     TokenPair,
@@ -159,3 +160,31 @@ def test_again() -> None:
         first.again().cause,
         first.again().__cause__,
     )
+
+
+class Gone(CredentialRefused):
+    """A user's own refusal, made of other arguments."""
+
+    def __init__(self, *, account: int) -> None:
+        super().__init__(f"account {account} is gone")
+        self.account = account
+
+
+class Later(CredentialUnavailable):
+    """The same of a passing failure."""
+
+    def __init__(self, wait: float, account: int) -> None:
+        super().__init__(f"account {account} is not there yet")
+        self.wait, self.account = wait, account
+
+
+@pytest.mark.parametrize("own", [Gone(account=7), Later(2.5, 7)])
+def test_own_kind_again(own: Gone | Later) -> None:
+    """A user's own kind raised again is of that kind, whatever it is made of."""
+    cause = ValueError()
+    own.__cause__ = cause
+    again = own.again()
+    assert own is not again
+    assert type(own) is type(again)
+    assert (str(own), 7, own.wait, cause) == (str(again), again.account, again.wait, cause)
+    assert cause is again.__cause__

@@ -39,23 +39,43 @@ def test_helped(renewed: bool, expected: float) -> None:
     """Only a call that was refused, and succeeds after a renewal, ends the row."""
     rest = Rest()
     _in_vain(rest, 3)
-    rest.helped(4, renewed=renewed)
+    rest.helped(4, 3.0, renewed=renewed)
     assert expected == _in_vain(rest, 1, first=5)[0]
 
 
 def test_distrust() -> None:
-    """Values are distrusted while no call succeeds between two renewals in vain."""
+    """Values are distrusted where nothing has succeeded for ten seconds before their refusal."""
     rest = Rest()
-    rest.helped(1, renewed=False)
-    rest.in_vain(2, 0.0)
-    assert not rest.distrusts(2)
-    rest.in_vain(3, 1.0)
-    assert rest.distrusts(3)
+    rest.helped(1, 0.0, renewed=False)
+    rest.in_vain(2, 1.0)
+    rest.in_vain(3, 10.0)
+    assert not rest.distrusts(3), "one endpoint may refuse more than once meanwhile"
+    rest.in_vain(4, 10.5)
+    assert rest.distrusts(4)
+    assert not rest.distrusts(5)
+    rest.helped(3, 11.0, renewed=False)
+    assert rest.distrusts(4), "a late success of older values says nothing"
+    rest.helped(4, 11.0, renewed=False)
     assert not rest.distrusts(4)
-    rest.helped(2, renewed=False)
-    assert rest.distrusts(3), "a late success of older values says nothing"
-    rest.helped(3, renewed=False)
-    assert not rest.distrusts(3)
+
+
+def test_proof() -> None:
+    """Values with which a call has succeeded are proved, and those before them."""
+    rest = Rest()
+    rest.helped(2, 0.0, renewed=False)
+    rest.helped(1, 1.0, renewed=False)
+    assert [True, True, False] == [rest.is_proved(generation) for generation in (1, 2, 3)]
+
+
+def test_clock_that_begins_anew() -> None:
+    """A rest of a loop that has ended is over, and a success in it is no news in the next."""
+    rest = Rest()
+    rest.helped(1, 1000.0, renewed=False)
+    for generation in (2, 3):
+        rest.in_vain(generation, 1000.0)
+    assert [1, 0, 0] == [rest.left(now) for now in (1000.0, 1001.0, 5.0)]
+    rest.in_vain(4, 5.0)
+    assert rest.distrusts(4)
 
 
 def test_end() -> None:

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from inner import RUNNERS, play
+from inner_pytest import RUNNERS, play
 from manual import PAGES, README, ROOT, Block, anchors, blocks, links, named, prose
 from typer.main import get_command
 
 import resilient
 from resilient.cli.app import app
-from resilient.config.build import load_policies
 from resilient.config.build_catalog import load_catalog
+from resilient.config.build_policies import load_policies
 from resilient.config.yaml_source import read
 from resilient.testing import renderings
 
@@ -159,15 +159,3 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page.write_text("# One\n```\n[a](nowhere.md)\n```\n[b](page.md#two) and [c](#one)\n", "utf-8")
     assert [(5, "page.md#two"), (5, "#one")] == list(links(page))
     assert {"one"} == anchors(page)
-
-
-def test_the_proofs_exist() -> None:
-    """Each test that a page calls a proof is there."""
-    proofs = {
-        path
-        for page in PAGES
-        for _, line in prose(page)
-        for path in re.findall(r"`(tests/\S+)`", line)
-    }
-    assert proofs
-    assert [] == sorted(path for path in proofs if not (ROOT / path).exists())

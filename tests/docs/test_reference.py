@@ -9,7 +9,7 @@ from manual import PAGES, ROOT, Table, blocks, listed, plain, table, tables
 import resilient
 from resilient.catalog import Limit
 from resilient.config import schema, units
-from resilient.config.build import shipped_policies
+from resilient.config.build_policies import shipped_policies
 from resilient.config.structure import structure
 from resilient.config.yaml_source import read
 from resilient.core import pacing, redact

@@ -9,8 +9,8 @@ from contextlib import suppress
 import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 with atheris.instrument_imports(include=["resilient"]):
-    from resilient.config.build import loaded_policies, shipped_policies
     from resilient.config.build_catalog import loaded
+    from resilient.config.build_policies import loaded_policies, shipped_policies
     from resilient.config.schema import ConfigKeys
     from resilient.config.structure import structure
     from resilient.config.yaml_source import read

@@ -85,7 +85,7 @@ async def test_failed_probe_doubles(server: Server, connect: Connect) -> None:
 
 
 async def test_waiters_behind_a_failed_probe(server: Server, connect: Connect) -> None:
-    """Who waited behind a probe that fails is refused then and there."""
+    """Whoever waited behind a probe that fails is refused then and there."""
     server.then(**acme.says("shut_out", status=403))
     server.script.append(acme.slowly(0.5, acme.says("shut_out", status=403)))
     async with connect(policies=COOL) as api:

@@ -187,7 +187,7 @@ async def test_what_is_none_of_our_business(
 
 
 async def test_closed_in_the_middle(raw: RawServer, api: Client) -> None:
-    """Who waits when the middleware is closed is told so, and nothing is left."""
+    """Whoever waits when the middleware is closed is told so, and nothing is left."""
     raw.then(raw_server.reply(raw_server.whole("429 Slow", b"{}", "Retry-After: 60")))
     calls = [asyncio.ensure_future(api.get()) for _ in range(3)]
     await asyncio.sleep(1)

@@ -11,20 +11,12 @@ import acme
 import aiohttp
 import pytest
 from acme import KEY, Connect
-from aiohttp import web
 from server import Server
 
 import resilient
 
 POLICIES = {"block_warning": {"action": "block_warning", "cool_down": {"base": "1m", "cap": "1m"}}}
 IN_QUERY = {"kind": "api_key", "fields": [{"name": "api_key", "in": "query"}]}
-
-
-async def drop(request: web.Request) -> web.StreamResponse:
-    """Close the connection without a word."""
-    assert request.transport is not None
-    request.transport.abort()
-    return web.Response()
 
 
 async def provoke(
@@ -41,7 +33,7 @@ async def provoke(
         resilient.ScopeBlocked: "shut_out",
     }
     if kind is resilient.TransportError:
-        server.script.extend([drop] * 9)
+        server.script.extend([acme.drop] * 9)
     elif kind is resilient.TransportTimeout:
         server.script.extend([acme.slowly(1000)] * 9)
     elif kind is resilient.QueueFull:
@@ -202,7 +194,7 @@ async def test_secret_headers(server: Server, connect: Connect) -> None:
 @pytest.mark.parametrize(("to", "sent"), [("nobody", False), ("server", None)])
 async def test_sent(server: Server, connect: Connect, to: str, sent: bool | None) -> None:
     """`sent` is False where the request certainly did not leave, else None; the cause is there."""
-    server.script.extend([drop] * 9)
+    server.script.extend([acme.drop] * 9)
     url = "http://127.0.0.1:1" if to == "nobody" else server.url
     async with connect(hosts=["127.0.0.1"]) as api:
         with pytest.raises(resilient.TransportError) as caught:

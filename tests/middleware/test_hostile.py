@@ -1,8 +1,7 @@
-"""Servers that break, lie or attack: nothing but the documented errors, in bounds."""
+"""Servers that break, lie or attack, over the wire: only the documented errors, in bounds."""
 
 import gzip
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -119,32 +118,6 @@ async def test_readable(raw: RawServer, opened: Open, body: str) -> None:
             failure = resilient.failure(response)
             assert failure is not None
             assert code == failure.code
-
-
-def test_entities_naive() -> None:
-    """Why that needs care: the parser of the standard library expands what it is given."""
-    from xml.etree.ElementTree import fromstring
-
-    assert "wrong" == fromstring(ENTITY).findtext("error/code")
-
-
-async def test_nothing_is_opened(raw: RawServer, opened: Open) -> None:
-    """An XML body makes the library open no file and no connection."""
-    watched: list[tuple[str, object]] = []
-    armed = True
-
-    def audit(event: str, arguments: tuple[object, ...]) -> None:
-        if armed and event in ("open", "socket.connect", "socket.getaddrinfo"):
-            watched.append((event, arguments[:1]))
-
-    answer = raw_server.whole("400 Bad", OUTSIDE.encode(), "Content-Type: text/xml")
-    raw.default = raw_server.reply(answer)
-    async with opened() as api:
-        await api.get()
-        sys.addaudithook(audit)
-        await api.get()
-        armed = False
-    assert [] == watched
 
 
 HEADERS = (

@@ -7,20 +7,12 @@ import acme
 import aiohttp
 import pytest
 from acme import Connect
-from aiohttp import web
 from server import Server
 
 import resilient
 
 LIMITED = {"limits": {"calls": {"rate": "1/10s"}}}
 REASONS = {"limit", "pause", "probe", "connection"}
-
-
-async def drop(request: web.Request) -> web.StreamResponse:
-    """Close the connection instead of answering."""
-    assert request.transport is not None
-    request.transport.abort()
-    return web.Response()
 
 
 async def test_off(server: Server, connect: Connect) -> None:
@@ -83,7 +75,7 @@ async def test_observe_in_a_block(server: Server, connect: Connect) -> None:
 
 async def test_observe_raises_what_aiohttp_raises(server: Server, connect: Connect) -> None:
     """`observe` lets aiohttp's own exceptions through."""
-    server.script.extend([drop] * 2)
+    server.script.extend([acme.drop] * 2)
     async with connect(mode="observe") as api:
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await api.call("POST", "/things")
@@ -92,7 +84,7 @@ async def test_observe_raises_what_aiohttp_raises(server: Server, connect: Conne
 
 async def test_observe_an_attempt_without_an_answer(server: Server, connect: Connect) -> None:
     """Of a call that enforcing would send again, `observe` says so, and not that it failed."""
-    server.script.append(drop)
+    server.script.append(acme.drop)
     async with connect(mode="observe") as api:
         with resilient.options(idempotent=True), pytest.raises(aiohttp.ServerDisconnectedError):
             await api.call("POST", "/things")
@@ -189,6 +181,14 @@ async def test_return_in_a_pause_that_does_not_fit(server: Server, connect: Conn
         with resilient.options(timeout=10):
             assert "It is slow_down." in await (await api.get()).text()
         assert ["deadline"] == [each.get("retry_skipped") for each in api.told("attempt_failed")]
+    assert 1 == len(server.hits)
+
+
+async def test_return_of_an_empty_body(server: Server, connect: Connect) -> None:
+    """An answer without a body is handed back, too, when its resend does not fit."""
+    server.then(503, "", headers={"Retry-After": "60"})
+    async with connect(on_error="return", timeout="5s") as api:
+        assert 503 == (await api.get()).status
     assert 1 == len(server.hits)
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from server import Server
 
 import resilient
-from resilient.credentials import Bearer
+from resilient.credentials import Bearer, CredentialRefused, CredentialUnavailable
 
 
 @attrs.define(eq=False)
@@ -140,6 +140,67 @@ async def test_refresh_fails(server: Server, connect: Connect) -> None:
         assert [resilient.AuthenticationFailed] * 3 == [type(each) for each in results]
     assert (3, 1) == (len(server.hits), tokens.refreshes)
     assert {"expired"} == {each.code for each in results if isinstance(each, resilient.ApiError)}
+
+
+@pytest.mark.parametrize(
+    ("fails", "said"),
+    [
+        (
+            CredentialRefused("HTTP 400."),
+            "HTTP 400. Nothing is sent with it until there is another.",
+        ),
+        (CredentialUnavailable("HTTP 503."), "HTTP 503. ["),
+        (OSError("a secret"), "The credential could not be had (OSError). ["),
+    ],
+)
+async def test_first_to_hear(server: Server, connect: Connect, fails: Exception, said: str) -> None:
+    """The call whose refusal began a refresh says what became of it, instead of advising one."""
+    expired = {"policy": "reauth", "meaning": "It is over.", "advice": "Refresh it."}
+    server.then(**acme.says("expired", status=401))
+    async with connect(credentials=Tokens(fails=fails).bearer, errors={"expired": expired}) as api:
+        with pytest.raises(resilient.AuthenticationFailed) as caught:
+            await api.get()
+    error = caught.value
+    assert f"It is over. {said}" in str(error)
+    assert "Refresh it." not in str(error)
+    assert str(fails) == str(error.__cause__)
+    assert ("expired", 401, ["Refresh it."]) == (
+        error.code,
+        error.status,
+        [each.advice for each in error.entries],
+    )
+
+
+async def test_get_without_refresh(server: Server, connect: Connect) -> None:
+    """Without a `refresh`, `get` is asked once, and another token that it has is sent."""
+    tokens = Tokens()
+    server.script.extend([only("t1")] * 3)
+    async with connect(credentials=Bearer(tokens.get)) as api:
+        await asyncio.gather(api.get(), _put(tokens, "t1"))
+        assert 200 == (await api.get()).status
+    assert ["t0", "t1", "t1"] == sent(server)
+
+
+async def _put(tokens: Tokens, token: str) -> None:
+    await asyncio.sleep(0)
+    tokens.token = token
+
+
+async def test_get_knows_no_other(server: Server, connect: Connect) -> None:
+    """Where it has none, that call fails; the next is sent: it may be one endpoint that refuses."""
+    asked: list[str] = []
+    server.then(**acme.says("expired", status=401), times=2)
+
+    def get() -> str:
+        asked.append("t0")
+        return "t0"
+
+    async with connect(credentials=Bearer(get)) as api:
+        for _ in range(2):
+            with pytest.raises(resilient.AuthenticationFailed, match="`get` returns the token"):
+                await api.get()
+        assert 200 == (await api.get()).status
+    assert (3, ["t0"] * 3) == (len(asked), sent(server))
 
 
 async def test_resend_is_one_of_the_attempts(server: Server, connect: Connect) -> None:

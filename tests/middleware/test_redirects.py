@@ -17,6 +17,7 @@ from yarl import URL
 
 import resilient
 from resilient import hops
+from resilient.credentials import Bearer
 
 STATUSES = (301, 302, 303, 307, 308)
 OURS = "another-canary-9f86d081884c"
@@ -110,6 +111,36 @@ async def test_home_by_way_of_elsewhere(server: Server, foreign: Server, connect
     assert ["/things", "/back"] == [hit.path for hit in server.hits]
     assert 2 == caught.value.attempts
     assert KEY not in _everything(foreign)
+
+
+async def test_home_with_what_is_ours(server: Server, connect: Connect) -> None:
+    """A redirect that repeats our own credential is the same credential's call, signed once."""
+    server.then(302, headers={"Location": f"/there?api_key={KEY}"})
+    async with connect(catalog=_catalog("query")) as api:
+        await api.get()
+        assert {"acme/credential:default"} == {
+            scope for scope in api.middleware.state() if "credential:" in scope
+        }
+    assert ["/things", "/there"] == [hit.path.partition("?")[0] for hit in server.hits]
+    assert [f"api_key={KEY}"] * 2 == [hit.path.partition("?")[2] for hit in server.hits]
+
+
+async def test_renewed_and_then_led_away(server: Server, foreign: Server, connect: Connect) -> None:
+    """A refusal where the credential does not go says nothing against the one just renewed."""
+    tokens = iter(["t0", "t1", "t2"])
+    bearer = Bearer(lambda: next(tokens), lambda: next(tokens))
+    away = {"Location": f"http://0.0.0.0:{foreign.port}/"}
+    foreign.default = acme.says("expired", status=401)
+    # Hosts of the catalog, of which all but loopback's own names are called encrypted only.
+    catalog = {"hosts": ["127.0.0.1", "0.0.0.0"]}
+    async with connect(credentials=bearer, catalog=catalog, hosts=[]) as api:
+        server.then(**acme.says("expired", status=401))
+        server.then(302, headers=away)
+        with pytest.raises(resilient.AuthenticationFailed):
+            await api.get()
+        assert 200 == (await api.get()).status
+    signed = [hit.headers.get("Authorization") for hit in [*server.hits, *foreign.hits]]
+    assert ["Bearer t0", "Bearer t1", "Bearer t1", None] == signed
 
 
 async def test_followed_by_hand(server: Server, foreign: Server, connect: Connect) -> None:

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 import raw_server
 from acme import Client, Connect
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from aiohttp.client_reqrep import ConnectionKey
 from raw_server import Answer, RawServer
 from server import Server
@@ -189,6 +190,24 @@ async def test_total_spent_in_a_pause(raw: RawServer, reach: Connect) -> None:
             await api.get(timeout=aiohttp.ClientTimeout(total=3))
         assert 0 == api.state().waiting
     assert 1 == len(raw.hits)
+
+
+async def test_total_that_cannot_be_seen(connect: Connect) -> None:
+    """Where aiohttp does not show its total, a call that it ends counts as cancelled."""
+
+    async def hide(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        del request._timer  # as if it were called something else
+        return await handler(request)
+
+    async def lose(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        raise aiohttp.ClientConnectionError
+
+    async with connect(policies=THREE, chance=0.99) as api:
+        chain = (hide, api.middleware, lose)
+        async with aiohttp.ClientSession(middlewares=chain) as http:
+            with pytest.raises(TimeoutError):
+                await http.get(f"{api.url}/things", timeout=aiohttp.ClientTimeout(total=2.5))
+        assert [] == api.told("call_failed")
 
 
 async def _until_failed(call: Callable[[], Awaitable[object]]) -> tuple[float, Exception]:

@@ -36,6 +36,20 @@ async def test_the_only_one_of_a_mapping(server: Server, connect: Connect) -> No
     assert ["Bearer key"] == signed(server)
 
 
+@pytest.mark.parametrize("credential", ["key", ApiKey("key"), Bearer(lambda: "key")])
+async def test_the_only_one_has_no_name(
+    server: Server, connect: Connect, credential: Credential | str
+) -> None:
+    """Where a service has one credential without a name, any name means it and its limits."""
+    async with connect(credentials=credential) as api:
+        for name in (None, "default", "x"):
+            with resilient.options(credential=name):
+                await api.get()
+        scopes = [key for key in api.middleware.state() if "/credential:" in key]
+    assert ["acme/credential:default"] == scopes
+    assert ["Bearer key"] * 3 == signed(server)
+
+
 async def test_by_host(server: Server, connect: Connect) -> None:
     """Where the host is the account, it names the credential."""
     made: list[str] = []

@@ -104,7 +104,7 @@ def test_what_is_no_configuration(wrong: object) -> None:
 
 
 def test_a_key_in_the_wrong_place_is_not_shown() -> None:
-    """Who writes the key itself under `credential` reads what belongs there, and no key."""
+    """A user who writes the key itself under `credential` reads what belongs there, and no key."""
     config = {"services": {"jobs": {"catalog": "hh", "credential": "SUPERSECRET"}}}
     with pytest.raises(resilient.ConfigError, match="env: NAME") as told:
         resilient.load(config)

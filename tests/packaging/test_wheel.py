@@ -21,7 +21,8 @@ LISTING = (
 )
 LOADING = (
     "import resilient;"
-    "from resilient.config.build import one_service, shipped_policies;"
+    "from resilient.config.build import one_service;"
+    "from resilient.config.build_policies import shipped_policies;"
     "from resilient.config.resources import names;"
     "print(*(len(one_service(n).catalog.entries) for n in names('catalogs')));"
     "print(*(len(shipped_policies(n)) for n in names('policies')));"

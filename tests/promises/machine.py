@@ -126,7 +126,7 @@ class Limits(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(which=WHICH)
     def call_off(self, which: int) -> None:
-        """Who was granted is called off before it is sent."""
+        """A call that was granted is called off before it is sent."""
         call = self.open[which % len(self.open)]
         self.ended.add(call.number)
         self.sent.remove(call)

@@ -17,6 +17,7 @@ import raw_server
 from acme import Client, Connect
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from codings import CODINGS
+from naive import Peek
 from promises.conftest import Figure
 from raw_server import Answer, RawServer, Wire
 
@@ -133,13 +134,7 @@ async def test_endless(raw: RawServer, api: Client, figure: Figure, body: str) -
 
 async def test_endless_naively(raw: RawServer) -> None:
     """The same measure finds a middleware that reads a few bytes and has no clock."""
-
-    async def patient(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        response = await handler(request)
-        await response.content.readexactly(10)
-        return response
-
-    async with aiohttp.ClientSession(middlewares=(patient,)) as http:
+    async with aiohttp.ClientSession(middlewares=(Peek(10),)) as http:
         assert 2.0 < await longest_look(raw, http, "a byte of a length")
 
 
@@ -174,7 +169,12 @@ async def garbage(end: Callable[[], Awaitable[object]]) -> set[str]:
     try:
         await end()
         gc.collect()
-        return {type(each).__name__ for each in gc.garbage} & {"Call", "Answer", "ClientResponse"}
+        kinds = {type(each) for each in gc.garbage}
+        return {
+            kind.__name__
+            for kind in kinds
+            if kind.__module__.startswith(("aiohttp.client", "resilient."))
+        }
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
@@ -182,11 +182,12 @@ async def garbage(end: Callable[[], Awaitable[object]]) -> set[str]:
 
 
 ENDINGS = {
-    "success": raw_server.whole("200 OK", b"{}"),
-    "failure": raw_server.whole("404 Not Found", b" " * 100_000),
-    "resend": raw_server.whole("503 Unavailable", b"{}"),
-    "pause": raw_server.whole("429 Slow", b"{}", "Retry-After: 1000"),
-    "block": raw_server.whole("400 Bad", b'{"errors": [{"code": "shut_out"}]}'),
+    "success": raw_server.reply(raw_server.whole("200 OK", b"{}")),
+    "failure": raw_server.reply(raw_server.whole("404 Not Found", b" " * 100_000)),
+    "resend": raw_server.reply(raw_server.whole("503 Unavailable", b"{}")),
+    "pause": raw_server.reply(raw_server.whole("429 Slow", b"{}", "Retry-After: 1000")),
+    "block": raw_server.reply(raw_server.whole("400 Bad", b'{"errors": [{"code": "shut_out"}]}')),
+    "no answer": raw_server.reply(b"", keep=False),
 }
 
 
@@ -194,7 +195,7 @@ ENDINGS = {
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_garbage(raw: RawServer, reach: Connect, ending: str, on_error: str) -> None:
     """What a call held is free once its outcome is let go: it holds itself in no cycle."""
-    raw.default = raw_server.reply(ENDINGS[ending])
+    raw.default = ENDINGS[ending]
     async with reach(on_error=on_error, timeout="100s") as api:
 
         async def end() -> None:
@@ -218,4 +219,4 @@ async def test_garbage_naively(raw: RawServer) -> None:
             with suppress(ValueError):
                 await http.get(raw.url)
 
-        assert {"ClientResponse"} == await garbage(end)
+        assert "ClientResponse" in await garbage(end)

@@ -12,8 +12,8 @@ import yaml
 from promises.conftest import Figure
 
 import resilient
-from resilient.config.build import load_policies
 from resilient.config.build_catalog import load_catalog
+from resilient.config.build_policies import load_policies
 from resilient.config.yaml_source import LARGEST, MOST
 
 HEAD = "services: {a: {catalog: hh, "

@@ -1,6 +1,10 @@
 """Layers of retries do not multiply."""
 
+import asyncio
+import gc
+from contextvars import copy_context
 from typing import Any
+from weakref import ref
 
 import aiohttp
 import pytest
@@ -60,3 +64,45 @@ async def test_a_call_within_a_call(server: Server) -> None:
     assert ["/before", "/before", "/"] == [hit.path for hit in server.hits]
     recovered = [event for event in events if event.name == "resilient.call_recovered"]
     assert 1 == len(recovered)
+
+
+async def test_a_kept_connection_holds_no_request(server: Server) -> None:
+    """That a request is under way is forgotten with it, not with the connection that it opened."""
+    sent: list[ref[aiohttp.ClientRequest]] = []
+
+    async def note(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        sent.append(ref(request))
+        return await handler(request)
+
+    async with aiohttp.ClientSession(middlewares=(middleware(server), note)) as http:
+        async with http.get(server.url) as response:
+            await response.read()
+        del response
+        gc.collect()
+        assert http.connector is not None
+        assert 1 == len(http.connector._conns)
+        assert [None] == [each() for each in sent]
+
+
+async def test_closed_in_another_context(server: Server) -> None:
+    """A call whose loop has ended is closed in whatever context there is, without complaint."""
+    never = asyncio.get_running_loop().create_future()
+
+    async def wait(request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
+        response: aiohttp.ClientResponse = await never
+        return response
+
+    async def start(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        call = layer(request, wait)
+        copy_context().run(call.send, None)
+        call.close()
+        return await handler(request)
+
+    layer = middleware(server)
+    async with aiohttp.ClientSession(middlewares=(start,)) as http:
+        assert 200 == (await http.get(server.url)).status
+    assert {0} == {scope.in_flight for scope in layer.state().values()}

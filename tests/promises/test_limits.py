@@ -9,12 +9,12 @@ from itertools import count
 import attrs
 import pytest
 from desk import LATCH, Audited, Desk, audited, limit, service
+from naive import full_bucket
 from oracle import Spent, inversions, most_in_window
 from promises.conftest import Figure, Scale
 
 from resilient.catalog import Limit, ScopeKind
 from resilient.config.service import Service
-from resilient.core import pacing
 from resilient.model import Pause
 from resilient.state import memory
 from resilient.state.gauge import Bucket
@@ -180,11 +180,7 @@ async def test_a_walk(name: str, scale: Scale, figure: Figure) -> None:
 
 async def test_a_bucket_of_the_limits_own_size_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the walk finds the windows that a full bucket overfills."""
-
-    def naive(limit: Limit, _share: object = 1) -> pacing.Bucket:
-        return pacing.Bucket(capacity=limit.calls, rate=limit.calls / limit.period)
-
-    monkeypatch.setattr(memory, "pace", naive)
+    monkeypatch.setattr(memory, "pace", full_bucket)
     walk = await walked(SERVICES["of a key, an address and an endpoint"], 3000)
     assert walk.overfull() > 0
 

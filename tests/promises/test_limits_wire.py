@@ -11,14 +11,13 @@ import aiohttp
 import pytest
 import raw_server
 from acme import Connect
+from naive import full_bucket
 from oracle import most_in_window
 from promises.conftest import Figure, Scale
 from raw_server import RawServer, Wire
 from toxic import toxic
 
 import resilient
-from resilient.catalog import Limit
-from resilient.core import pacing
 from resilient.credentials import Bearer
 from resilient.state import memory
 
@@ -104,11 +103,7 @@ async def test_a_bucket_of_the_limits_own_size_is_caught(
     greed: Greed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: what a full bucket lets through after a silence stands in the log."""
-
-    def naive(limit: Limit, _share: object = 1) -> pacing.Bucket:
-        return pacing.Bucket(capacity=limit.calls, rate=limit.calls / limit.period)
-
-    monkeypatch.setattr(memory, "pace", naive)
+    monkeypatch.setattr(memory, "pace", full_bucket)
     assert 60 < fullest(await greed(SLOW, ["/other"] * 130))
 
 

@@ -12,11 +12,10 @@ import pytest
 import raw_server
 import structlog
 from acme import Connect
+from promises.conftest import Figure
 from raw_server import RawServer
 
 import resilient
-
-from .conftest import Figure
 
 EVIL = {
     "CR LF": "a\r\n2026-11-21 ERROR forged",
@@ -137,7 +136,7 @@ async def test_one_line_an_event(
 
 
 async def test_naive(raw: RawServer, lines: Lines) -> None:
-    """Who logs the server's words as they came writes more lines than he has events."""
+    """A client that logs the server's words as they came writes more lines than it has events."""
     raw.default = raw_server.reply(next(_answers(EVIL["CR LF"])))
     async with aiohttp.ClientSession() as http, http.get(raw.url) as response:
         code: Any = (await response.json())["errors"][0]["code"]

@@ -13,11 +13,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from loopback import Loopback
+from promises.conftest import Figure, Scale
 from server import Server
 
 import resilient
-
-from .conftest import Figure, Scale
 
 SECRET = "canary-9f86d081884c7d65"
 HOME = "api.acme.test"
@@ -218,7 +217,7 @@ async def test_home(world: World, tmp_path: Any, place: str) -> None:
 @pytest.mark.parametrize(
     ("place", "method"), [("header", "GET"), ("form", "POST"), ("json", "PUT")]
 )
-async def test_foreign_naive(world: World, place: str, method: str, figure: Figure) -> None:
+async def test_foreign_naively(world: World, place: str, method: str, figure: Figure) -> None:
     """Plain aiohttp takes along every header but its own, and the body of 307 and 308."""
     leaked = cells = 0
     connector = aiohttp.TCPConnector(resolver=Loopback(), force_close=True)

@@ -245,7 +245,7 @@ async def test_total_of_aiohttp(raw: RawServer, reach: Connect, wait: str) -> No
 
 @pytest.mark.parametrize("later", [-5e-8, 5e-8], ids=["before", "after"])
 async def test_cancelled_as_the_total_ends(raw: RawServer, reach: Connect, later: float) -> None:
-    """Who is cancelled at the very moment at which the total is over is cancelled, not failed."""
+    """A call that is cancelled as the total ends is cancelled, and has not failed."""
     raw.default = raw_server.reply(raw_server.whole("429 Slow", b"{}", "Retry-After: 60"))
     async with reach() as api:
         call = asyncio.ensure_future(api.get(timeout=aiohttp.ClientTimeout(total=3)))
@@ -274,7 +274,7 @@ def test_gaps_are_found(gap: str) -> None:
 
 
 async def test_astray_naively(raw: RawServer) -> None:
-    """Who tells of failures in `except Exception` misses what aiohttp's total ends."""
+    """A client that tells of failures in `except Exception` misses what aiohttp's total ends."""
     raw.default = raw_server.reply(raw_server.whole("503 Unavailable", b"{}"))
     ends: dict[int, End] = {}
     failures: list[int] = []

@@ -11,11 +11,10 @@ from acme import Client, Connect
 from authority import KINDS, Authority, Kind, presiding
 from cancel_sweep import MOMENTS, Cut, Moment, sweep
 from naive import LockedRefresh
+from promises.conftest import Figure, Scale
 from server import Server
 
 import resilient
-
-from .conftest import Figure, Scale
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ def _unbounded(api: Client) -> Any:
     return resilient.session(api.middleware, connector=connector)
 
 
-async def test_one_renewal_naive(authority: Authority, server: Server, figure: Figure) -> None:
+async def test_one_renewal_naively(authority: Authority, server: Server, figure: Figure) -> None:
     """A refresh under a lock and nothing more renews once for every call."""
     async with aiohttp.ClientSession() as plain:
         naive = LockedRefresh("a0", lambda: authority.buy(plain))

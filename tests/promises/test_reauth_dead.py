@@ -10,12 +10,11 @@ import pytest
 from acme import Client, Connect
 from aiohttp import web
 from authority import KINDS, Authority, Kind, presiding
+from promises.conftest import Figure
 from server import Server
 
 import resilient
 from resilient.credentials import TokenPair
-
-from .conftest import Figure
 
 WAITERS = 100
 
@@ -132,7 +131,7 @@ async def test_rests(
     figure("G3", f"calls refused in 10 min ({kind}, {fault})", refused, of=f"{len(found)} calls")
 
 
-async def test_rests_naive(authority: Authority, connect: Connect) -> None:
+async def test_rests_naively(authority: Authority, connect: Connect) -> None:
     """Without the rest each call would renew."""
     authority.frozen = True
     async with connect(**authority.client("OAuth2")) as api:
@@ -146,7 +145,28 @@ async def test_rests_naive(authority: Authority, connect: Connect) -> None:
         _check(authority, 10)
 
 
-async def test_one_endpoint_refuses(server: Server, connect: Connect, authority: Authority) -> None:
+async def test_rests_unsent(authority: Authority, connect: Connect) -> None:
+    """Nor does a call renew more often that may not be sent again after it."""
+    found = authority.client("OAuth2")
+    errors = {**acme.CATALOG["errors"], "expired": {"policy": "reauth"}}
+    async with connect(**{**found, "catalog": {**found["catalog"], "errors": errors}}) as api:
+        await api.get()
+        authority.frozen = True
+        for _ in range(600):
+            with pytest.raises(resilient.AuthenticationFailed):
+                await api.call("POST", "/things")
+            await asyncio.sleep(1)
+        assert 2 <= len(authority.asked)
+        _check(authority, 10)
+        authority.frozen = False
+        await asyncio.sleep(61)
+        assert 200 == (await api.call("POST", "/things")).status
+
+
+@pytest.mark.parametrize("every", [1, 3, 8])
+async def test_one_endpoint_refuses(
+    server: Server, connect: Connect, authority: Authority, every: int
+) -> None:
     """Where one endpoint refuses whatever is renewed, the calls of the others are sent."""
     plain = authority.answer
 
@@ -158,14 +178,13 @@ async def test_one_endpoint_refuses(server: Server, connect: Connect, authority:
     server.default = answer  # type: ignore[assignment]
     found = []
     async with connect(**authority.client("OAuth2")) as api:
-        for number in range(200):
+        for number in range(240):
             await asyncio.sleep(1)
-            if number % 2:
+            with pytest.raises(resilient.AuthenticationFailed):
+                await api.get("/forbidden")
+            if number % every == 0:
                 found.append((await api.get()).status)
-            else:
-                with pytest.raises(resilient.AuthenticationFailed):
-                    await api.get("/forbidden")
-    assert [200] * 100 == found
+    assert [200] * (240 // every) == found
     assert 12 > authority.sold
 
 

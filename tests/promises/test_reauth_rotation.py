@@ -11,11 +11,11 @@ from acme import Client, Connect
 from aiohttp import web
 from authority import Authority, presiding
 from naive import LockedRefresh
+from promises.conftest import Figure, Scale
 from server import Server
 
 import resilient
-
-from .conftest import Figure, Scale
+from resilient.credentials import TokenPair
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def test_races(authority: Authority, connect: Connect, scale: Scale, figur
     figure("G2", "calls with a token that was not stored", authority.unsaved)
 
 
-async def test_races_naive(authority: Authority, server: Server, figure: Figure) -> None:
+async def test_races_naively(authority: Authority, server: Server, figure: Figure) -> None:
     """A refresh within the call that needs it loses the pair when that call is cancelled."""
     authority.takes = lambda: 1.0
     async with aiohttp.ClientSession() as plain:
@@ -146,3 +146,34 @@ async def test_reply_lost(authority: Authority, connect: Connect) -> None:
         assert 200 == (await api.get()).status
     assert ["r0", "r0"] == authority.asked
     assert 0 == authority.revoked
+
+
+@pytest.mark.parametrize(("ends", "sends"), [(None, 3), (4e9, 3), (0.0, 2)])
+async def test_two_processes(
+    authority: Authority, connect: Connect, ends: float | None, sends: int
+) -> None:
+    """A pair that another process bought, and that has run out since, is renewed in the call."""
+    store = authority.store
+    first, second = (authority.client("OAuth2") for _ in range(2))
+    async with connect(**first) as api, connect(**second) as other:
+        await asyncio.gather(api.get(), other.get())
+        for bought in (1, 3, 5):
+            authority.expired = True
+            assert 200 == (await other.get()).status
+            assert bought == authority.sold
+            store.pair, authority.expired = attrs.evolve(store.pair, expires_at=ends), True
+            assert 200 == (await api.get(headers={"X-Call": f"{bought}"})).status
+            assert (bought + 1, sends) == (authority.sold, authority.sends[f"{bought}"])
+    _check(authority)
+
+
+async def test_taken_in_vain(authority: Authority, connect: Connect) -> None:
+    """Where what was taken from the store is of no use either, one renewal is all there is."""
+    async with connect(**authority.client("OAuth2")) as api:
+        await api.get()
+        authority.sold, authority.frozen = 1, True
+        await authority.store.save(TokenPair("a1", "r1"))
+        with pytest.raises(resilient.AuthenticationFailed) as caught:
+            await api.get()
+    assert (["r1"], 3) == (authority.asked, caught.value.attempts)
+    _check(authority)

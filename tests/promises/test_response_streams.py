@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 import raw_server
 from acme import Connect
-from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, web
+from aiohttp import web
+from naive import Peek
 from promises.conftest import Figure
 from raw_server import RawServer
 from server import Server
@@ -49,13 +50,7 @@ ONCE = {"retry": {"action": "retry", "attempts": 1}}
 
 async def test_first_byte_naively(raw: RawServer) -> None:
     """The check finds a middleware that looks at a stream: five events come too late."""
-
-    async def curious(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        response = await handler(request)
-        await response.content.readexactly(45)
-        return response
-
-    async with aiohttp.ClientSession(middlewares=(curious,)) as http:
+    async with aiohttp.ClientSession(middlewares=(Peek(45),)) as http:
         assert 150 == await seconds_to_first_byte(http, raw, "200 OK", EVENTS)
 
 

@@ -14,11 +14,10 @@ import pytest
 import raw_server
 from acme import Client, Connect
 from canary import Canary, Sinks, debugging, look_at, overhearing, token, word
+from promises.conftest import Figure, Scale
 from raw_server import RawServer
 
 import resilient
-
-from .conftest import Figure, Scale
 
 
 def _whole(status: str, *headers: str, body: bytes = b"{}") -> raw_server.Answer:

@@ -3,18 +3,17 @@
 import json
 from typing import Any
 
+import acme
 import pytest
 import raw_server
 from acme import Connect
+from promises.conftest import Figure
 from raw_server import RawServer
 
 import resilient
 from resilient import credentials
 
-from .conftest import Figure
-
 BAD = ("\r\nX-Evil: 1", "\n", "\r", "\x00", "\x1b[2J", "\x7f", "\x85", "\ud800")
-FIELD = {"name": "Authorization", "in": "header", "prefix": "Bearer "}
 
 
 def _is_clean(raw: RawServer) -> bool:
@@ -28,7 +27,7 @@ def _in_catalog(bad: str) -> dict[str, dict[str, Any]]:
     """Return catalogs with a control character somewhere in what is sent."""
 
     def rule(**changes: Any) -> dict[str, Any]:
-        return {"credential": {"kind": "api_key", "fields": [{**FIELD, **changes}]}}
+        return {"credential": {"kind": "api_key", "fields": [{**acme.FIELD, **changes}]}}
 
     return {
         "field name": rule(name=f"X-Key{bad}"),
@@ -37,7 +36,7 @@ def _in_catalog(bad: str) -> dict[str, dict[str, Any]]:
         "token url": {
             "credential": {
                 "kind": "oauth2",
-                "fields": [FIELD],
+                "fields": [acme.FIELD],
                 "token": {"url": f"/token{bad}"},
             }
         },

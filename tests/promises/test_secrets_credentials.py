@@ -4,20 +4,19 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import acme
 import pytest
 import raw_server
 from acme import Connect
 from canary import Sinks, look_at, overhearing, token, word
+from promises.conftest import Figure
 from raw_server import RawServer
 
 import resilient
 from resilient import credentials
 from resilient.credentials import CredentialRefused
 
-from .conftest import Figure
-
 OLD, NEW, APP = word("stored"), word("bought"), word("application")
-FIELD = {"name": "Authorization", "in": "header", "prefix": "Bearer "}
 
 
 def _json(**values: Any) -> bytes:
@@ -46,12 +45,12 @@ REPLIES: dict[str, bytes] = {
 def _oauth() -> tuple[Any, dict[str, Any]]:
     pair = credentials.TokenPair(OLD.text, OLD.text)
     made = credentials.OAuth2(APP.text, APP.text, lambda: pair, lambda _: None)
-    return made, {"kind": "oauth2", "fields": [FIELD], "token": {"url": "/token"}}
+    return made, {"kind": "oauth2", "fields": [acme.FIELD], "token": {"url": "/token"}}
 
 
 def _session() -> tuple[Any, dict[str, Any]]:
     made = credentials.SessionId({"app": APP.text}, {"password": APP.text}, session=OLD.text)
-    rule = {"kind": "session", "fields": [{**FIELD, "value": "session"}]}
+    rule = {"kind": "session", "fields": [{**acme.FIELD, "value": "session"}]}
     return made, {**rule, "login": {"url": "/token", "session": "session"}}
 
 

@@ -3,7 +3,7 @@
 import datetime as dt
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,13 @@ import aiohttp
 import pytest
 import raw_server
 import trustme
-from aiohttp import web
 from loopback import Loopback
+from promises.conftest import Figure
 from raw_server import RawServer
-from server import Server
+from server import Server, serving
 
 import resilient
 from resilient.credentials import OAuth2, SessionId, TokenPair
-
-from .conftest import Figure
 
 SECRET = "canary-9f86d081884c7d65"
 HOME = "api.acme.test"
@@ -52,22 +50,10 @@ def _certificate(kind: str, authorities: tuple[trustme.CA, trustme.CA]) -> trust
             return trusted.issue_cert(HOME)
 
 
-@asynccontextmanager
-async def _serving(certificate: trustme.LeafCert) -> AsyncIterator[Server]:
-    server = Server()
+def _encrypted(certificate: trustme.LeafCert) -> AbstractAsyncContextManager[Server]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate.configure_cert(context)
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-    await site.start()
-    server.port = runner.addresses[0][1]
-    try:
-        yield server
-    finally:
-        await runner.cleanup()
+    return serving(context)
 
 
 @asynccontextmanager
@@ -90,7 +76,7 @@ async def test_bad_certificate(
 ) -> None:
     """A server that cannot say who it is gets nothing, and is asked once."""
     async with (
-        _serving(_certificate(kind, authorities)) as server,
+        _encrypted(_certificate(kind, authorities)) as server,
         _client(tmp_path, server.port, authorities[0]) as http,
     ):
         with pytest.raises(resilient.TransportError) as caught:
@@ -103,7 +89,7 @@ async def test_bad_certificate(
 async def test_good_certificate(tmp_path: Path, authorities: tuple[trustme.CA, trustme.CA]) -> None:
     """The same call of a server that can is sent, signed."""
     async with (
-        _serving(_certificate("good", authorities)) as server,
+        _encrypted(_certificate("good", authorities)) as server,
         _client(tmp_path, server.port, authorities[0]) as http,
         http.get(f"https://{HOME}:{server.port}/things") as response,
     ):
@@ -113,9 +99,9 @@ async def test_good_certificate(tmp_path: Path, authorities: tuple[trustme.CA, t
 
 @pytest.mark.parametrize("kind", ["self-signed", "expired", "wrong host"])
 async def test_naive(tmp_path: Path, authorities: tuple[trustme.CA, trustme.CA], kind: str) -> None:
-    """Who answers a certificate's error with `ssl=False` hands his key to whoever is there."""
+    """A client that turns checks off on a certificate error hands its key to whoever is there."""
     async with (
-        _serving(_certificate(kind, authorities)) as server,
+        _encrypted(_certificate(kind, authorities)) as server,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Loopback())) as http,
     ):
         url = f"https://{HOME}:{server.port}/things"
@@ -131,7 +117,7 @@ async def test_downgrade(
     figure: Figure,
 ) -> None:
     """A redirect from https to http is followed without the credential, even to the same host."""
-    async with _serving(_certificate("good", authorities)) as server:
+    async with _encrypted(_certificate("good", authorities)) as server:
         for status in (301, 302, 303, 307, 308):
             server.then(status, headers={"Location": f"http://{HOME}:{raw.port}/there"})
             async with _client(tmp_path, server.port, authorities[0]) as http:
@@ -163,7 +149,7 @@ async def test_token_endpoint_in_the_clear(
         rule = {"kind": "session", "fields": [{**field, "value": "session"}]}
         rule["login"] = {"url": url, "session": "session"}
     raw.default = raw_server.reply(raw_server.whole("200 OK", b'{"access_token": "b"}'))
-    async with _serving(_certificate("good", authorities)) as server:
+    async with _encrypted(_certificate("good", authorities)) as server:
         server.default = {"status": 401}
         async with _client(
             tmp_path, server.port, authorities[0], credential, credential=rule

@@ -96,7 +96,7 @@ async def test_stall(raw: RawServer) -> None:
 
 
 async def test_stalled_upload_is_bounded(raw: RawServer) -> None:
-    """Who sends into a stall is held up and the proxy holds a bounded part."""
+    """A client that sends into a stall is held up, and the proxy holds a bounded part."""
     async with toxic(raw.port, up=Toxin(stall=0), record=0) as proxy:
         _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         sent = 0

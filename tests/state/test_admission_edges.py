@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 from desk import LATCH, Desk, limit, service
 
@@ -49,3 +50,15 @@ async def test_an_attempt_ends_once() -> None:
     assert [] == grant.answered([Pause(scope="credential", seconds=60)], LATCH)
     grant.cancel()
     assert (0, 0.0, False) == (state.in_flight, state.paused_until, state.heard)
+
+
+async def test_closed_as_a_deadline_comes() -> None:
+    """A call that is refused in the turn in which its time runs out is refused once."""
+    desk, connector = Desk(service()), aiohttp.TCPConnector(limit=1)
+    await desk.admit(connector=connector)
+    loop = asyncio.get_running_loop()
+    loop.call_at(loop.time() + 5.0 - 5e-10, desk.admission.close)
+    with pytest.raises(Refused, match="closed"):
+        await desk.admit(within=5.0, connector=connector)
+    assert 0 == desk.lane(connector=connector).live
+    await connector.close()

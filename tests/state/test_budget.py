@@ -65,3 +65,17 @@ def test_the_floor_is_used_again() -> None:
         now += 0.25
     turns = made[::3]
     assert all(10 <= later - earlier <= 11 for earlier, later in pairwise(turns))
+
+
+def test_clock_that_begins_anew() -> None:
+    """What was counted in a loop that has ended neither holds retries back nor pays for them."""
+    budget = Budget(RetryBudget(ratio=1.0, floor=2))
+    for _ in range(5):
+        budget.earn(1000.0)
+        budget.spend(1000.0)
+    made = 0
+    while budget.affords(5.0):
+        budget.spend(5.0)
+        made += 1
+    assert 2 == made
+    assert budget.affords(16.0)

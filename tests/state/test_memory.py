@@ -7,7 +7,7 @@ import tracemalloc
 
 import aiohttp
 import pytest
-from desk import LATCH, Desk, limit, service
+from desk import LATCH, Desk, finish, limit, service
 from oracle import Spent, most_in_window
 
 from resilient.catalog import Ban
@@ -118,6 +118,19 @@ async def test_forgetting_grants_nothing(seed: int) -> None:
     assert most_in_window([each for mine in sent.values() for each in mine], 10) <= 20
     assert all(most_in_window(mine, 10) <= 20 for mine in sent.values())
     assert all(most_in_window(mine, 120) <= 40 for mine in sent.values())
+
+
+async def test_lanes_are_forgotten_with_their_scopes() -> None:
+    """A lane that outlived its scopes would grant a limit a second time, and hide a pause."""
+    desk = Desk(service(limit(10, 1)))
+    await desk.warm(host="first")
+    for number in range(600):
+        desk.lane(credential=f"c{number}")
+    await desk.warm(host="second")
+    await finish(*(desk.call(host=host) for host in ("first", "second") * 10))
+    assert most_in_window(desk.sent, 1) <= 10
+    await desk.call(host="first", marks=[Pause(scope="credential", seconds=60)])
+    assert ["credential:one"] == [str(each.scope) for each in desk.admission.release(bool)]
 
 
 async def test_the_size_of_a_scope() -> None:

