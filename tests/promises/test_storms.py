@@ -111,7 +111,7 @@ async def test_recovery_naively(
     server: Server, outage: Outage, scale: Scale, figure: Figure
 ) -> None:
     """Without a budget the retries keep the overload alive long after its cause has gone."""
-    outage = attrs.evolve(outage, after=scale(7, 60))  # well beyond the recovery without
+    outage = attrs.evolve(outage, after=scale(16, 50))  # beyond the recovery without
     found = await outage.recovery(server, NAIVE)
     figure("F2", "seconds to recover, without a budget", found, of=outage.after)
     assert float("inf") == found
