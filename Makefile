@@ -9,7 +9,7 @@ endif
 BIN := .venv/bin
 STAMP := .venv/.installed
 ARGS ?=
-COVER := --cov --cov-report=term-missing:skip-covered --cov-fail-under=97
+COVER := --cov --cov-report=term-missing:skip-covered --cov-fail-under=99.9
 
 .DEFAULT_GOAL := help
 .PHONY: help setup drill test soak mutate fuzz check lint types clean

@@ -129,8 +129,7 @@ def run(main: Coroutine[Any, Any, T], *, grace: float = GRACE) -> T:
         RuntimeError: A loop is running here already.
     """
     if asyncio._get_running_loop() is not None:  # noqa: SLF001 - documented, and does not raise
-        if asyncio.iscoroutine(main):
-            main.close()
+        main.close()
         raise RuntimeError(
             "resilient.testing.run starts a loop of its own, and one is running here already: "
             "await the coroutine, and mark the test virtual_time"

@@ -2,10 +2,13 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import Result
+
+ROOT = Path(__file__).parents[2]
 
 Cli = Callable[..., Result]
 
@@ -19,7 +22,8 @@ def ctrl_c() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_served_until_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["http", "catalogs/http.yaml"])
+def test_served_until_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """It says where it serves and how to use that, and Ctrl-C ends it well."""
     echo = typer.echo
 
@@ -29,7 +33,8 @@ def test_served_until_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
             asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
 
     monkeypatch.setattr(typer, "echo", interrupting)
-    found = cli("emulate", "http")
+    monkeypatch.chdir(ROOT)
+    found = cli("emulate", what)
     assert 0 == found.exit_code
     assert found.stdout.startswith("http on http://127.0.0.1:")
 
