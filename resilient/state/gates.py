@@ -31,6 +31,10 @@ A_MOMENT: Final = 1e-3
 """Seconds: by so much a younger call lets an older one, ready at the same time, go first."""
 
 
+_NO_TIME: Final = 1e-6
+"""Seconds: a wait so short may not move the clock at all, and would be begun for ever."""
+
+
 @attrs.frozen
 class Wait:
     """A gate is shut for a call; `seconds` is None where only an event can tell for how long."""
@@ -112,7 +116,7 @@ class Gate:
         older = self.due[0][1]
         left = older.ready - now
         head = older.head()
-        if head is None or left <= -A_MOMENT or self.foresee(cost, head.cost, now) <= left:
+        if head is None or left + A_MOMENT < _NO_TIME or self.foresee(cost, head.cost, now) <= left:
             return None
         self.yielded = True
         return Wait(self, self.reason, left + A_MOMENT)

@@ -25,7 +25,7 @@ def search(examples: int, *phases: Phase) -> None:
 
 def test_the_machine(scale: Scale, figure: Figure) -> None:
     """No steps overfill a window, debit in part, turn the order round or forget anybody."""
-    examples = scale(12, 60)
+    examples = scale(12, 300)
     search(examples)
     figure("A1", "broken promises of limits found by search", 0, of=f"{examples * 50:,} steps")
 
