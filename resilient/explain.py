@@ -10,7 +10,6 @@ from resilient.config.service import Service
 from resilient.core.classify import classify, recognise
 from resilient.core.decide import decide, marks
 from resilient.core.endpoints import match_host
-from resilient.core.replay import is_idempotent
 from resilient.core.retry_after import retry_after
 from resilient.errors import ConfigError
 from resilient.explanation import ExplainedError, Explanation, Hold, Range
@@ -71,7 +70,6 @@ def explain(
         body=body,
         complete=complete,
     )
-    idempotent = _is_idempotent(service, exchange.method, url)
     failure = classify(exchange, service.catalog, service.generic, service.policies, now=now)
     plain = Explanation(
         catalog=service.catalog.name,
@@ -83,19 +81,14 @@ def explain(
         on_error=service.on_error,
         method=exchange.method,
         endpoint=exchange.endpoint,
-        idempotent=idempotent,
+        idempotent=service.is_idempotent(
+            exchange.method, endpoint_of(service, exchange.method, url)
+        ),
         host_known=_host_known(service, url),
         answers=_answers(service, exchange),
         truncated=not complete,
     )
     return plain if failure is None else _decided(plain, service, failure)
-
-
-def _is_idempotent(service: Service, method: str, url: str | None) -> bool:
-    endpoint = endpoint_of(service, method, url)
-    if endpoint is None:
-        return is_idempotent(method)
-    return is_idempotent(method, service.idempotent.get(endpoint.name), endpoint.idempotent)
 
 
 def _answers(service: Service, exchange: Exchange) -> tuple[Entry, ...]:

@@ -11,8 +11,7 @@ from resilient.catalog import Endpoint
 from resilient.clock import Clock
 from resilient.core.classify import classify
 from resilient.core.decide import decide, decide_no_answer, marks
-from resilient.core.replay import is_idempotent
-from resilient.model import Attempt, Block, Failure, NoAnswer, Raise, Resend, Verdict
+from resilient.model import Attempt, Failure, NoAnswer, Raise, Resend, Verdict
 from resilient.policy import Policy
 from resilient.serving import Serving
 from resilient.state.grant import Changed, Grant
@@ -41,10 +40,10 @@ class Judge:
         failure = self._recognised(answer)
         if failure is None:
             self.serving.budget.earn(self.clock.now())
-            return None, grant.answered((), self._latch())
+            return None, grant.answered((), self.serving.latch)
         u = self.clock.chance()
         found = marks(failure, service.catalog, service.policies, u, grant.step)
-        return failure, grant.answered(found, self._latch())
+        return failure, grant.answered(found, self.serving.latch)
 
     def _recognised(self, answer: reading.Answer) -> Failure | None:
         service = self.serving.service
@@ -54,18 +53,14 @@ class Judge:
             seen, service.catalog, service.generic, service.policies, now=self.clock.wall()
         )
 
-    def _latch(self) -> Block:
-        cool = self.serving.service.policies["block_warning"].cool_down
-        base, cap = (None, 0.0) if cool is None else (cool.base, cool.cap)
-        return Block(scope="credential", base=base, cap=cap)
-
     def attempt(
         self, *, number: int, refreshable: bool, refreshed: bool, remaining: float, held: float
     ) -> Attempt:
         """Return what the rules need to know of an attempt: what the call knows, and the rest."""
+        service = self.serving.service
         return Attempt(
             number=number,
-            idempotent=self._is_idempotent(),
+            idempotent=service.is_idempotent(self.request.method, self.endpoint, self.wanted),
             replayable=reading.is_replayable(self.request),
             refreshable=refreshable,
             refreshed=refreshed,
@@ -73,13 +68,6 @@ class Judge:
             remaining=remaining,
             held=held,
         )
-
-    def _is_idempotent(self) -> bool:
-        catalog_says = service_says = None
-        if self.endpoint is not None:
-            catalog_says = self.endpoint.idempotent
-            service_says = self.serving.service.idempotent.get(self.endpoint.name)
-        return is_idempotent(self.request.method, self.wanted, service_says, catalog_says)
 
     def verdict(self, failure: Failure, attempt: Attempt) -> Verdict:
         """Say what to do about an answer that is an error, and has changed scopes."""

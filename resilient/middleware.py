@@ -244,9 +244,7 @@ class Middleware:
             within = scope.kind == "endpoint" and scope.name.endswith(f"@{credential}")
             return scope.service == service and (credential is None or mine or within)
 
-        for serving in self._directory:
-            if serving.service.name == service:
-                serving.forgive(credential)
+        self._directory.servings[service].forgive(credential)
         changes = self._admission.release(wanted)
         for each in changes:
             tell(

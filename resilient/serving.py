@@ -13,6 +13,7 @@ from yarl import URL
 
 from resilient.catalog import CredentialRule, Endpoint
 from resilient.config.service import Config, Service
+from resilient.core.decide import block
 from resilient.core.endpoints import Endpoints, match_endpoint, match_host
 from resilient.credentials import (
     ApiKey,
@@ -24,6 +25,7 @@ from resilient.credentials import (
 )
 from resilient.credentials.place import carried
 from resilient.errors import ConfigError
+from resilient.model import Block
 from resilient.options import Options
 from resilient.state.budget import Budget
 
@@ -53,6 +55,7 @@ class Serving:
         rule: What the catalog says of its credential, its token endpoint where the service is.
         secret_names: Fields that hold a credential, not to be shown.
         budget: How many retries all its calls may still make.
+        latch: How a scope is blocked when the ban rule's row is full.
     """
 
     service: Service
@@ -61,6 +64,7 @@ class Serving:
     rule: CredentialRule | None = attrs.field(init=False)
     secret_names: frozenset[str] = attrs.field(init=False)
     budget: Budget = attrs.field(init=False, repr=False)
+    latch: Block = attrs.field(init=False, repr=False)
     started: bool = False
     warned: bool = False
     _making: "dict[str, asyncio.Task[Credential]]" = attrs.field(
@@ -75,6 +79,7 @@ class Serving:
         self.endpoints = Endpoints(service.catalog.endpoints)
         self.rule = _at_home(service)
         self.budget = Budget(service.retry_budget)
+        self.latch = block(service.policies["block_warning"], "credential")
         fields = self.rule.fields if self.rule else ()
         self.secret_names = frozenset(field.name for field in fields)
         self._egress = service.egress or socket.gethostname()

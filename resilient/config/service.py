@@ -9,7 +9,8 @@ from typing import Literal
 
 import attrs
 
-from resilient.catalog import Catalog
+from resilient.catalog import Catalog, Endpoint
+from resilient.core.replay import is_idempotent
 from resilient.errors import ConfigError
 from resilient.policy import Policies, RetryBudget
 
@@ -88,6 +89,22 @@ class Service:
     report_wait: float = 1.0
     retry_budget: RetryBudget | None = attrs.field(factory=RetryBudget)
     egress: str | None = None
+
+    def is_idempotent(
+        self, method: str, endpoint: Endpoint | None, wanted: bool | None = None
+    ) -> bool:
+        """Tell whether a call may be processed twice.
+
+        Args:
+            method: In capitals.
+            endpoint: The catalog's, or None.
+            wanted: What the caller says; None: nothing.
+        """
+        if endpoint is None:
+            return is_idempotent(method, wanted)
+        return is_idempotent(
+            method, wanted, self.idempotent.get(endpoint.name), endpoint.idempotent
+        )
 
 
 @attrs.frozen(kw_only=True)

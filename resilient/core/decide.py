@@ -129,11 +129,15 @@ def marks(
             wait = own if asked is None else max(own, upwards(asked, u))
             pauses[scope] = max(wait, pauses.get(scope, 0.0))
         elif policy.action == "block_warning":
-            blocks.append(_block(policy, scope, asked, each.code or each.entry.name))
+            reason = each.code or each.entry.name
+            blocks.append(block(policy, scope, asked=asked, reason=reason))
     return (*blocks, *(Pause(scope=scope, seconds=wait) for scope, wait in pauses.items()))
 
 
-def _block(policy: Policy, scope: ScopeKind, asked: float | None, reason: str) -> Block:
+def block(
+    policy: Policy, scope: ScopeKind, *, asked: float | None = None, reason: str = ""
+) -> Block:
+    """Return how a policy latches a scope."""
     cool = policy.cool_down
     base, cap = (None, 0.0) if cool is None else (cool.base, cool.cap)
     return Block(scope=scope, base=base, cap=cap, asked=asked, reason=reason)
