@@ -10,6 +10,7 @@ import attrs
 from aiohttp import ClientRequest, ClientResponse, ClientSession, hdrs
 from yarl import URL
 
+from resilient.reading import timer_of
 from resilient.serving import Serving
 
 _STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -58,15 +59,6 @@ class Hop:
 _last: ContextVar[Hop | None] = ContextVar("resilient_hop", default=None)
 
 
-def _run_of(request: ClientRequest) -> object:
-    """Return what tells the hops of one run of aiohttp from a later request of the caller's.
-
-    It is the timer of the call's total: made once a run, and given to each hop's request.
-    Nothing public says as much: who follows a redirect himself sends the same requests.
-    """
-    return getattr(request, "_timer", None)
-
-
 def _target(request: ClientRequest, response: ClientResponse) -> URL | None:
     """Return where a redirect leads, or None."""
     location = response.headers.get(hdrs.LOCATION) or response.headers.get(hdrs.URI)
@@ -97,7 +89,7 @@ def pass_on(
     leads = _target(request, response)
     if leads is None:
         return
-    last, run = _last.get(), _run_of(request)
+    last, run = _last.get(), timer_of(request)
     follows = last is not None and run is not None and last.run is run
     hop = Hop(
         run=run,
@@ -131,7 +123,7 @@ def trail(request: ClientRequest, now: float) -> tuple[Hop, ...]:
 
 
 def _follows(hop: Hop, request: ClientRequest, now: float) -> bool:
-    run = _run_of(request)
+    run = timer_of(request)
     if run is not None:
         return run is hop.run
     same = hop.session is request.session and now - hop.at < _SOON

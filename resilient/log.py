@@ -8,7 +8,7 @@ its last line does, at the end. Listeners always hear everything.
 
 import logging
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -44,9 +44,13 @@ def _as_record(
     logger: object, method: str, keys: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     event = keys.pop("event")
-    # `extra` with a name in it is refused by the stdlib, and the line would be lost.
-    extra = {"error_name" if key == "name" else key: each for key, each in keys.items()}
-    return {"msg": f"{event} {_WRITTEN(logger, method, keys)}", "extra": {"event": event, **extra}}
+    extra = {"event": event, **_for_stdlib(keys)}
+    return {"msg": f"{event} {_WRITTEN(logger, method, keys)}", "extra": extra}
+
+
+def _for_stdlib(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keys that a record can have: one with a `name` of ours is refused, and lost."""
+    return {"error_name" if key == "name" else key: each for key, each in keys.items()}
 
 
 def _short(value: object) -> object:
@@ -87,8 +91,8 @@ class Log:
         try:
             write(text, **line)
         except KeyError:
-            # A structlog that hands the keys to the stdlib: `name` is taken there.
-            write(text, **{"error_name" if k == "name" else k: v for k, v in line.items()})
+            # A structlog that hands the keys to the stdlib.
+            write(text, **_for_stdlib(line))
 
     def _left_out(self, event: Event) -> int | None:
         """Return how many lines like this were left out before it; None leaves it out, too."""

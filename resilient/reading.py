@@ -6,6 +6,7 @@ What is read here is put back: the caller can read, stream and parse it as if no
 import asyncio
 import warnings
 from http.cookies import BaseCookie
+from typing import Any
 
 import aiohttp
 import attrs
@@ -197,12 +198,18 @@ def is_bytes(request: ClientRequest) -> bool:
     return not request.body or isinstance(request.body, aiohttp.BytesPayload)
 
 
-def is_total_spent(request: ClientRequest) -> bool:
-    """Tell whether aiohttp's own total of the call is over.
+def timer_of(request: ClientRequest) -> Any:
+    """Return the timer of aiohttp's own total, or None where it cannot be seen.
 
-    Nothing public says so of a timeout that was given with the request.
+    It is made once a run of aiohttp, and given to the request of each hop. Nothing public tells
+    the hops from later requests of the caller's, nor of a total that was given with a request.
     """
-    timer = getattr(request, "_timer", None)
+    return getattr(request, "_timer", None)
+
+
+def is_total_spent(request: ClientRequest) -> bool:
+    """Tell whether aiohttp's own total of the call is over."""
+    timer = timer_of(request)
     try:
         if timer is not None:
             timer.assert_timeout()

@@ -236,7 +236,7 @@ async def test_foreign_unseen(
     server: Server, foreign: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it does not, what follows at once to where the redirect leads counts as a hop."""
-    monkeypatch.setattr(hops, "_run_of", lambda request: None)
+    monkeypatch.setattr(hops, "timer_of", lambda request: None)
     server.then(302, headers={"Location": foreign.url})
     async with connect(catalog=_catalog("header"), credentials=None) as api:
         await api.get(headers={"X-Api-Key": KEY})
