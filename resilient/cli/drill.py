@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from resilient.cli.terminal import in_words, refuse_config, show, show_json, show_table
 from resilient.config.build import load
+from resilient.config.references import POLICY_NAMES
 from resilient.config.service import Service
 from resilient.errors import ConfigError
 
@@ -24,7 +25,6 @@ _HEADERS = (
     "calls", "attempts", "retries", "re-auths", "pauses", "blocks avoided",
     "limit", "most / allowed", "used",
 )  # fmt: skip
-_POLICIES = ("retry", "back_off", "reauth", "fail_fast", "block_warning", "none")
 
 
 def command(
@@ -117,7 +117,7 @@ def _show(results: "Sequence[Result]", *, passed: bool) -> None:
 
 def _rows(result: "Result") -> "Iterator[tuple[str, ...]]":
     limits = list(_strictest(result.limits)) or [("none documented", "", "")]
-    counts = (str(result.policies.get(name, 0)) for name in _POLICIES)
+    counts = (str(result.policies.get(name, 0)) for name in POLICY_NAMES)
     numbers = (
         result.calls,
         result.attempts,

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -69,24 +69,16 @@ def command(
 
 
 def _emulator(name: str, **keys: Any) -> "Emulator":
-    from resilient.config.files import is_path
+    from resilient.config.files import is_path, kind_of_source
     from resilient.testing import Emulator
 
     if not is_path(name):
         return Emulator(name, **keys)
-    _check_is_catalog(Path(name))
-    return Emulator(Path(name), **keys)
-
-
-def _check_is_catalog(file: Path) -> None:
-    from resilient.config.files import read_file
-    from resilient.config.yaml_source import read
-
-    found = read(read_file(file), str(file)).data
-    if isinstance(found, Mapping) and "services" in found and "catalog" not in found:
+    if kind_of_source(name) == "services":
         raise ValueError(
-            f"{file} is a configuration: give the catalog that one of its services has, such as hh"
+            f"{name} is a configuration: give the catalog that one of its services has, such as hh"
         )
+    return Emulator(Path(name), **keys)
 
 
 async def _serve(emulator: "Emulator") -> None:

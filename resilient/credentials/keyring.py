@@ -9,7 +9,6 @@ import aiohttp
 import attrs
 
 from resilient.clock import Clock
-from resilient.credentials import renewal
 from resilient.credentials.protocol import (
     Calls,
     CannotSign,
@@ -19,6 +18,7 @@ from resilient.credentials.protocol import (
     Taken,
     Values,
 )
+from resilient.credentials.renewal import run as run_renewal
 from resilient.credentials.rest import Rest
 from resilient.credentials.secret import Concealed, checked
 
@@ -177,7 +177,7 @@ class Keyring:
     def _start(self, work: Callable[[Calls], Awaitable[None]], calls: Calls) -> asyncio.Task[None]:
         """Begin, in a task of its own: a call that is cancelled takes nobody along."""
         self._via = calls.http
-        running = renewal.run(calls.service, calls.name, lambda: work(calls))
+        running = run_renewal(calls.service, calls.name, lambda: work(calls))
         self._task = asyncio.create_task(running)
         self._task.add_done_callback(_heard)
         return self._task

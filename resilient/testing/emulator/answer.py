@@ -3,12 +3,10 @@
 import attrs
 
 from resilient.catalog import Entry, Format
-from resilient.testing.emulator.conditions import Latency
+from resilient.core.envelope import BODILESS
+from resilient.testing.emulator.conditions import Range
 from resilient.testing.emulator.document import CONTENT_TYPES
 from resilient.testing.emulator.faults import Fault
-
-BODYLESS = (204, 205, 304)
-"""Statuses whose answers have no body."""
 
 
 @attrs.frozen(kw_only=True)
@@ -21,7 +19,7 @@ class Answer:
         envelope: The name of the envelope; None for a body of no envelope.
         why: What made the emulator answer so.
         retry_after: The header's value, or None.
-        latency: Seconds before it is sent; None: as always.
+        latency: Between which seconds it is sent; None: as always.
         fault: What happens to it on the wire, or None.
     """
 
@@ -32,7 +30,7 @@ class Answer:
     envelope: str | None = None
     why: str = ""
     retry_after: str | None = None
-    latency: Latency | None = None
+    latency: Range | None = None
     fault: Fault | None = None
 
     @property
@@ -44,7 +42,7 @@ class Answer:
 
 def bare(status: int, entry: Entry | None = None) -> Answer:
     """Return an answer that says its status and no more."""
-    if status in BODYLESS:
+    if status in BODILESS:
         return Answer(status=status, form="text", body=b"", entry=entry)
     name = entry.name if entry else "Error"
     return Answer(status=status, form="text", body=f"{status} {name}".encode(), entry=entry)

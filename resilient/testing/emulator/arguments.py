@@ -6,7 +6,7 @@ Of the wrong type they are a TypeError, of the wrong value a ValueError.
 import math
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from resilient.config.units import LONGEST
 
@@ -67,9 +67,14 @@ def whole(
     return value
 
 
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Tell whether a value is a number; True and False are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def number(name: str, value: object, takes: str, *, most: float = LONGEST) -> float:
     """Return a number from 0; one that is none, or not finite, is not."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not is_number(value):
         raise wrong_type(name, value, takes)
     if not 0 <= value <= most:
         raise wrong_value(name, value, takes)
@@ -110,8 +115,8 @@ def header(name: str, value: object) -> str:
     return value
 
 
-def port(name: str, value: object) -> int:
-    """Return a port."""
+def port_number(name: str, value: object) -> int:
+    """Return a port, 0 for a free one."""
     return whole(name, value, most=_HIGHEST_PORT)
 
 

@@ -5,10 +5,13 @@ from random import Random  # noqa: TID251 - a seed is the argument: the same run
 from typing import Any, TypeAlias
 
 from resilient.config.units import LONGEST
-from resilient.testing.emulator.arguments import share, wrong_type, wrong_value
+from resilient.testing.emulator.arguments import is_number, share, wrong_type, wrong_value
 from resilient.testing.emulator.faults import Fault, fault_of
 
-Latency: TypeAlias = float | tuple[float, float]
+Range: TypeAlias = tuple[float, float]
+"""The least and the most seconds."""
+
+Latency: TypeAlias = float | Range
 """Seconds before a reply: a number, or the ends of a range that one is drawn from."""
 
 _LATENCY = "seconds, such as 0.01, or a range (low, high) of them"
@@ -17,7 +20,7 @@ Shares: TypeAlias = Mapping[Any, float]
 """The share of all requests that meets each fault, by the fault or its name."""
 
 
-def latency_of(value: object) -> tuple[float, float]:
+def latency_of(value: object) -> Range:
     """Return the ends of the range.
 
     Raises:
@@ -25,7 +28,7 @@ def latency_of(value: object) -> tuple[float, float]:
         ValueError: They are no seconds, or the wrong way round.
     """
     ends: tuple[Any, ...] = value if isinstance(value, tuple) else (value, value)
-    if len(ends) != 2 or not all(map(_is_number, ends)):  # noqa: PLR2004
+    if len(ends) != 2 or not all(map(is_number, ends)):  # noqa: PLR2004
         raise wrong_type("latency", value, _LATENCY)
     low, high = ends
     if not 0 <= low <= high <= LONGEST:
@@ -52,9 +55,9 @@ class Conditions:
         self._for_latency = Random(f"{seed} latency")  # noqa: S311 - no secret
         self._for_faults = Random(f"{seed} faults")  # noqa: S311
 
-    def delay(self, own: Latency | None = None) -> float:
+    def delay(self, own: Range | None = None) -> float:
         """Return the seconds before a reply, which may have a latency of its own."""
-        low, high = self._latency if own is None else latency_of(own)
+        low, high = self._latency if own is None else own
         return low if low == high else self._for_latency.uniform(low, high)
 
     def fault(self) -> Fault | None:
@@ -67,10 +70,6 @@ class Conditions:
                 return fault
             drawn -= part
         return None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shares(faults: Shares) -> list[tuple[Fault, float]]:

@@ -6,7 +6,7 @@ import attrs
 
 from resilient.catalog import Catalog, Entry
 from resilient.config.spelling import did_you_mean
-from resilient.testing.emulator import arguments
+from resilient.testing.emulator.arguments import header, seconds, status, wrong_type
 from resilient.testing.emulator.choice import Choice
 from resilient.testing.emulator.conditions import Latency, latency_of
 from resilient.testing.emulator.faults import Fault, fault_of
@@ -47,14 +47,12 @@ class Ordering:
             TypeError: An argument is of the wrong type.
             ValueError: One is no such thing as it takes, or the catalog does not know it.
         """
-        if latency is not None:
-            latency_of(latency)
         return Order(
             entries=self._entries(what),
             status=what if isinstance(what, int) else None,
             endpoint=self._endpoint(endpoint),
             method=None if method is None else method_of(method),
-            latency=latency,
+            latency=None if latency is None else latency_of(latency),
             fault=None if fault is None else fault_of(fault),
             retry_after=self._header(retry_after),
             **counts,
@@ -65,14 +63,14 @@ class Ordering:
             return ()
         if not isinstance(what, Entry | str):
             more = ", an entry, its key, a code, a name, or None"
-            arguments.status("what", what, more=more)
+            status("what", what, more=more)
         return self.choice.named(what)
 
     def _endpoint(self, name: str | None) -> str | None:
         if name is None:
             return None
         if not isinstance(name, str):
-            raise arguments.wrong_type("endpoint", name, "a name of the catalog's, or None for all")
+            raise wrong_type("endpoint", name, "a name of the catalog's, or None for all")
         known = self.catalog.endpoints
         if not any(may_be_called(each, name) for each in known):
             hint = did_you_mean(name, [each.name for each in known])
@@ -83,7 +81,7 @@ class Ordering:
         if wait is None or isinstance(wait, RetryAfter):
             return wait
         if not isinstance(wait, str):
-            return RetryAfter(arguments.seconds("retry_after", wait), self.form)
+            return RetryAfter(seconds("retry_after", wait), self.form)
         if wait in FORMS:
             raise ValueError(f"{wait!r} needs the seconds: RetryAfter(30, {wait!r})")
-        return arguments.header("retry_after", wait)
+        return header("retry_after", wait)

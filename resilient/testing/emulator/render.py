@@ -10,8 +10,9 @@ from resilient.config.build_catalog import GENERIC, shipped
 from resilient.config.build_policies import shipped_policies
 from resilient.core.classify import classify
 from resilient.core.endpoints import Endpoints
+from resilient.core.envelope import BODILESS
 from resilient.model import Exchange
-from resilient.testing.emulator.answer import BODYLESS, Answer, bare
+from resilient.testing.emulator.answer import Answer, bare
 from resilient.testing.emulator.document import Words, error_body, page
 from resilient.testing.emulator.places import Place, places
 
@@ -166,7 +167,7 @@ def _in_envelope(envelope: Envelope, entry: Entry) -> Answer:
     return Answer(
         status=status,
         form=envelope.format,
-        body=b"" if status in BODYLESS else error_body(envelope, words),
+        body=b"" if status in BODILESS else error_body(envelope, words),
         entry=entry,
         envelope=envelope.name or None,
     )
@@ -177,7 +178,7 @@ def _status(envelope: Envelope, entry: Entry) -> int:
     if entry.status is not None:
         return entry.status
     documented = entry.http_status
-    if documented and documented not in BODYLESS and envelope.comes_with(documented):
+    if documented and documented not in BODILESS and envelope.comes_with(documented):
         return documented
     first = envelope.statuses[0]
     if not first.endswith("xx"):

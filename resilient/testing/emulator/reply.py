@@ -7,7 +7,8 @@ from http import HTTPStatus
 
 import attrs
 
-from resilient.testing.emulator.answer import BODYLESS, Answer
+from resilient.core.envelope import BODILESS
+from resilient.testing.emulator.answer import Answer
 from resilient.testing.emulator.document import CONTENT_TYPES, Words, page
 from resilient.testing.emulator.faults import After, Fault, GzipBomb, HtmlPage, WrongType
 from resilient.testing.emulator.retry_after import http_date
@@ -78,7 +79,7 @@ def reply_to(answer: Answer, fault: Fault | None, *, method: str, wall: float) -
     elif isinstance(fault, GzipBomb):
         headers.setdefault("Content-Type", CONTENT_TYPES["json"])
         headers["Content-Encoding"], body = "gzip", bomb(fault.size)
-    if method == "HEAD" or status in BODYLESS:
+    if method == "HEAD" or status in BODILESS:
         body = b""
     return Reply(status=status, headers={"Date": http_date(wall), **headers}, body=body)
 

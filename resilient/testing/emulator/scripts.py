@@ -8,7 +8,7 @@ import attrs
 from resilient.catalog import Entry
 from resilient.testing.emulator.arguments import checked, whole
 from resilient.testing.emulator.asked import Asked
-from resilient.testing.emulator.conditions import Latency
+from resilient.testing.emulator.conditions import Latency, Range
 from resilient.testing.emulator.faults import Fault
 from resilient.testing.emulator.retry_after import RetryAfter
 
@@ -29,7 +29,7 @@ class Order:
         times: How many requests; None: all.
         after: How many matching requests pass before.
         retry_after: The header, or its text.
-        latency: Seconds before the reply; None: as always.
+        latency: The range of seconds before the reply; None: as always.
         fault: What happens to the reply on the wire.
     """
 
@@ -42,16 +42,12 @@ class Order:
     )
     after: int = attrs.field(default=0, validator=checked(whole))
     retry_after: RetryAfter | str | None = None
-    latency: Latency | None = None
+    latency: Range | None = None
     fault: Fault | None = None
 
     def fits(self, asked: Asked) -> bool:
         """Tell whether it is meant for a request."""
         return self.endpoint in (None, asked.endpoint) and self.method in (None, asked.method)
-
-
-Ordering: TypeAlias = Callable[..., Order]
-"""Makes an order of what a test says, or raises ValueError or TypeError."""
 
 
 @attrs.define(eq=False)
@@ -133,9 +129,13 @@ class Script:
 
 
 class Scripts:
-    """The scripts that are not used up, in the order in which they were given."""
+    """The scripts that are not used up, in the order in which they were given.
 
-    def __init__(self, ordering: Ordering) -> None:
+    Args:
+        ordering: Makes an order of what a test says, or raises ValueError or TypeError.
+    """
+
+    def __init__(self, ordering: Callable[..., Order]) -> None:
         self._ordering = ordering
         self._current: list[Script] = []
 

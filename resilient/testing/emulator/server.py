@@ -9,8 +9,7 @@ from typing import Any, Self
 from resilient.catalog import Catalog
 from resilient.clock import Clock
 from resilient.config.build_catalog import load_catalog
-from resilient.testing.emulator import arguments
-from resilient.testing.emulator.arguments import loopback, whole, wrong_type
+from resilient.testing.emulator.arguments import loopback, port_number, whole, wrong_type
 from resilient.testing.emulator.bans import LENGTH, Banned
 from resilient.testing.emulator.conditions import Conditions, Latency, Shares
 from resilient.testing.emulator.faults import Fault
@@ -101,7 +100,7 @@ class Emulator:
         )
         self._vendor = Vendor(self.catalog, rules)
         self._log = Log(whole("keep", keep))
-        self._host, self._port = loopback("host", host), arguments.port("port", port)
+        self._host, self._port = loopback("host", host), port_number("port", port)
         self._now, self._epoch = _clock("now", now) or Clock.now, 0.0
         responder = Responder(
             vendor=self._vendor,
