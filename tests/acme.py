@@ -60,6 +60,18 @@ CATALOG: dict[str, Any] = {
 KEY = "canary-5d41402abc4b2a76"
 """The credential; it must never be seen where people look."""
 
+SENT_ONCE = ("POST", "PATCH")
+"""Methods that are not idempotent."""
+
+METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", *SENT_ONCE)
+"""Methods that a call may have."""
+
+
+def body_of(method: str) -> dict[str, Any]:
+    """Return what a request with this method carries."""
+    return {"data": b"x=1"} if method in ("PUT", *SENT_ONCE) else {}
+
+
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

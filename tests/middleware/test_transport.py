@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 import raw_server
-from acme import Client, Connect
+from acme import METHODS, SENT_ONCE, Client, Connect, body_of
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from aiohttp.client_reqrep import ConnectionKey
 from raw_server import Answer, RawServer
@@ -28,17 +28,11 @@ FAULTS: dict[str, Answer] = {
     "huge header": raw_server.reply(raw_server.whole("200 OK", b"{}", "X: " + "x" * 100_000)),
     "stall": raw_server.stall,
 }
-SENT_ONCE = ("POST", "PATCH")
-METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", *SENT_ONCE)
-
-
-def _body(method: str) -> dict[str, Any]:
-    return {"data": b"x=1"} if method in ("PUT", *SENT_ONCE) else {}
 
 
 async def _fail(api: Client, method: str) -> resilient.TransportError:
     with pytest.raises(resilient.TransportError) as caught:
-        await api.call(method, "/things", **_body(method))
+        await api.call(method, "/things", **body_of(method))
     return caught.value
 
 
@@ -105,7 +99,7 @@ async def _unreachable(api: Client, error: Exception, method: str) -> tuple[Any,
     connector = Unreachable(error)
     async with aiohttp.ClientSession(connector=connector, middlewares=(api.middleware,)) as http:
         with pytest.raises(resilient.TransportError) as caught:
-            await http.request(method, api.url + "/things", **_body(method))
+            await http.request(method, api.url + "/things", **body_of(method))
     return caught.value, connector.tried
 
 

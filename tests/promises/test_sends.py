@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 import raw_server
-from acme import Client, Connect, connecting, says
+from acme import METHODS, SENT_ONCE, Client, Connect, body_of, connecting, says
 from naive import Retry
 from promises.conftest import Figure, Scale
 from raw_server import RawServer, Wire
@@ -27,8 +27,6 @@ SERVICE: dict[str, Any] = {
         for name in ("retry", "back_off")
     },
 }
-SENT_ONCE = ("POST", "PATCH")
-METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", *SENT_ONCE)
 BROKEN = raw_server.whole("500 Broken", b" " * 1000)
 IN_HEAD, IN_BODY = 20, len(BROKEN) - 500
 DOWN = {
@@ -54,11 +52,6 @@ def sends(proxy: Proxy) -> int:
     return sum(each.up.seen.count(b" HTTP/1.1\r\n") for each in proxy.connections)
 
 
-def body(method: str) -> dict[str, Any]:
-    """Return what a request carries."""
-    return {"data": b"x=1"} if method in ("PUT", *SENT_ONCE) else {}
-
-
 async def broken(wire: Wire) -> bool:
     """Read the request and answer with an error; without its body to a HEAD."""
     await wire.body()
@@ -69,7 +62,7 @@ async def broken(wire: Wire) -> bool:
 async def fail(api: Client, method: str) -> resilient.ResilientError:
     """Make a call that fails, and return how."""
     with pytest.raises(resilient.ResilientError) as caught:
-        await api.call(method, "/things", **body(method))
+        await api.call(method, "/things", **body_of(method))
     return caught.value
 
 
@@ -250,7 +243,7 @@ async def test_random_faults(raw: RawServer, reach: Connect, scale: Scale, figur
             method = chance.choice(METHODS)
             try:
                 response = await api.http.request(
-                    method, f"{api.url}/things?n={call}", **body(method)
+                    method, f"{api.url}/things?n={call}", **body_of(method)
                 )
                 response.close()
             except aiohttp.ClientError:
