@@ -19,6 +19,7 @@ LEVELS: dict[str, Level] = {
     "resilient.call_delayed": "info",
     "resilient.scope_released": "info",
     "resilient.rate_adapted": "info",
+    "resilient.store_recovered": "info",
     "resilient.attempt_failed": "warning",
     "resilient.scope_paused": "warning",
     "resilient.code_unmapped": "warning",
@@ -57,8 +58,9 @@ class Event:
         retry_skipped: Why it is not sent again.
         reason: Why, in a word or a sentence.
         suppressed: How many log lines like this one were left out before it.
-        elapsed: Since the call began.
-        mode: `observe` if nothing was done and this is what would have been.
+        elapsed: Since the call began, or since the store was lost.
+        mode: `observe` if nothing was done and this is what would have been; of the store: what
+            calls go on with.
         detail: What only one event has, such as the effective limits at the start.
     """
 

@@ -139,7 +139,8 @@ def omit(pair: Pair, text: str, random: Random) -> Fault | None:
 
 def _replace(kind: str, node: yaml.Node, text: str, meant: str | None = None) -> Fault:
     start, end = node.start_mark, node.end_mark
-    return Fault(kind, start.index, end.index, text, start.line + 1, meant=meant)
+    fewer = start.line - end.line
+    return Fault(kind, start.index, end.index, text, start.line + 1, adds=fewer, meant=meant)
 
 
 KINDS: tuple[Callable[[Pair, str, Random], Fault | None], ...] = (

@@ -59,8 +59,10 @@ services:
     ban: off
     share: 0.5
 store:
-  url: memory
+  url: redis://:secret@localhost:6379/0
   mode: fail_open
+  timeout: 100ms
+  prefix: ours
 """
 _KIND_OF = {
     "services": schema.ConfigKeys,

@@ -28,6 +28,7 @@ GOOD: dict[Any, str] = {
     schema.Share: "1/2",
     schema.Host: "a.example",
     schema.PerScope: "credential",
+    schema.Word: "words",
     schema.Method: "GET",
     schema.Rate: "600/min",
 }

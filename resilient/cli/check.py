@@ -10,6 +10,7 @@ import typer
 
 from resilient.catalog import Limit
 from resilient.cli.catalogs import documented
+from resilient.cli.stores import about_store
 from resilient.cli.terminal import in_words, list_faults, refuse, show, show_table
 from resilient.config.build import load
 from resilient.config.build_catalog import load_catalog
@@ -63,7 +64,8 @@ def _kind(file: Path) -> Kind:
 
 
 def _show_config(file: Path) -> None:
-    services = load(file).services
+    config = load(file)
+    services = config.services
     if not services:
         show(f"{file}: right, but there is no service: every call goes out as it is", style="bold")
         return
@@ -81,6 +83,8 @@ def _show_config(file: Path) -> None:
                 f"  {one.name} and {other.name} are both for {', '.join(hosts)}: "
                 "such a call must choose by options(service=…)"
             )
+    for line in about_store(config):
+        show(f"  {line}")
     _show_limits(row for each in services for row in _service_rows(each))
 
 

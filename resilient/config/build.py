@@ -9,15 +9,16 @@ from resilient.catalog import Catalog
 from resilient.config import resources, schema
 from resilient.config.build_catalog import GENERIC, load_catalog, shipped
 from resilient.config.build_policies import laid_over, load_policies, shipped_policies
+from resilient.config.build_secret import build_secret, check_secret
+from resilient.config.build_store import build_store
 from resilient.config.faults import Faults
 from resilient.config.files import is_path, not_there, read_file
-from resilient.config.overrides import overridden
+from resilient.config.overrides import overridden, stand_in
 from resilient.config.references import check_policy
-from resilient.config.scalars import show
-from resilient.config.service import Config, Secret, Service
-from resilient.config.spelling import SLIP, did_you_mean, nearest
+from resilient.config.service import Config, Service
+from resilient.config.spelling import SLIP, nearest
 from resilient.config.structure import structure
-from resilient.config.yaml_source import Document, Path, Plain, from_dict, read
+from resilient.config.yaml_source import Document, Path, from_dict, read
 from resilient.errors import ConfigError
 from resilient.policy import Policies, RetryBudget
 
@@ -61,23 +62,10 @@ def _loaded(document: Document, folder: FilePath) -> Config:
         if keys is None
         else [_service(name, each, folder, faults) for name, each in keys.services.items()]
     )
-    if keys is not None:
-        _check_store(keys.store, faults)
+    store = None if keys is None else build_store(keys.store, folder, faults)
     if faults.found:
         raise ConfigError(faults.found)
-    return Config(services=tuple(each for each in services if each is not None))
-
-
-def _check_store(store: str | schema.StoreKeys, faults: Faults) -> None:
-    url = store if isinstance(store, str) else store.url
-    if url == "memory":
-        return
-    schemes = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
-    if url.startswith(schemes):
-        problem = "a shared store is not in this version: limits are kept per process (memory)"
-    else:
-        problem = f"found {show(Plain(url))}, expected memory{did_you_mean(url, ['memory'])}"
-    faults.add(("store",), problem)
+    return Config(services=tuple(each for each in services if each is not None), store=store)
 
 
 def _service(
@@ -86,11 +74,11 @@ def _service(
     path: Path = ("services", name)
     policies = _policies(keys.policies, folder, (*path, "policies"), faults)
     _check_service(keys, path, faults)
-    catalog = _catalog(keys.catalog, folder, (*path, "catalog"), faults)
-    if catalog is None:
-        return None
-    catalog = overridden(catalog, keys, path, faults)
+    named = _catalog(keys.catalog, folder, (*path, "catalog"), faults)
+    catalog = overridden(named or stand_in(keys), keys, path, faults)
     _check_policies(catalog, policies, keys, path, faults)
+    if named is None:
+        return None
     hosts = tuple(keys.hosts) or catalog.hosts
     if not hosts:
         faults.add(
@@ -109,9 +97,7 @@ def _service(
         mode=keys.mode,
         hosts=hosts,
         own_hosts=bool(keys.hosts),
-        secret=None
-        if secret is None
-        else Secret(env=secret.env, file=_beside(secret.file, folder)),
+        secret=None if secret is None else build_secret(secret, folder),
         credential_from=keys.credential_from,
         idempotent={key: each.idempotent for key, each in keys.endpoints.items()},
         share=Fraction(keys.share),
@@ -136,18 +122,14 @@ def _budget(keys: schema.BudgetKeys | Literal["off"]) -> RetryBudget | None:
     return None if keys == "off" else RetryBudget(ratio=keys.ratio, floor=keys.floor)
 
 
-def _beside(file: str | None, folder: FilePath) -> str | None:
-    return None if file is None else str(folder / file)
-
-
 def _check_service(keys: schema.ServiceKeys, path: Path, faults: Faults) -> None:
     for key in ("timeout", "attempt_timeout"):
         if getattr(keys, key) <= 0:
             faults.add((*path, key), "found 0, expected a time above 0")
     if keys.max_queue < 0:
         faults.add((*path, "max_queue"), f"found {keys.max_queue}, expected 0 or more")
-    if keys.credential is not None and bool(keys.credential.env) == bool(keys.credential.file):
-        faults.add((*path, "credential"), "expected either 'env' or 'file'")
+    if keys.credential is not None:
+        check_secret(keys.credential, (*path, "credential"), faults)
     if keys.adaptive:
         faults.add(
             (*path, "adaptive"),

@@ -5,13 +5,14 @@ from typing import Any
 
 import attrs
 
-from resilient.catalog import Ban, Catalog, Entry, Limit
+from resilient.catalog import Ban, Catalog, Endpoint, Entry, Limit, Source
 from resilient.config import schema
 from resilient.config.build_catalog import ban, check_limit, scopes
 from resilient.config.build_entries import code_entries, status_entries
 from resilient.config.faults import Faults
 from resilient.config.references import check_endpoint
 from resilient.config.spelling import did_you_mean
+from resilient.config.units import MOST
 from resilient.config.yaml_source import Path
 
 _INHERITED = ("meaning", "advice", "scope", "processed", "http_status", "wait", "envelope")
@@ -39,6 +40,20 @@ def overridden(catalog: Catalog, keys: schema.ServiceKeys, path: Path, faults: F
         statuses=statuses,
         limits=tuple(_limits(catalog, keys, path, faults)),
         ban=_ban(catalog.ban, keys.ban, (*path, "ban"), faults),
+    )
+
+
+def stand_in(keys: schema.ServiceKeys) -> Catalog:
+    """Return a catalog in which all that a service overrides can be overridden.
+
+    It stands for one that is not there: what the service itself says is checked all the same.
+    """
+    per = scopes((schema.PerScope("credential"),))
+    return Catalog(
+        name="unread",
+        source=Source(document="unread", read="unread"),
+        endpoints=(Endpoint(template="/{any}", name="{any}"),),
+        limits=tuple(Limit(name=each, calls=MOST, period=1.0, per=per) for each in keys.limits),
     )
 
 

@@ -140,6 +140,10 @@ SCALARS: dict[Any, tuple[Callable[[Any], Any], Any]] = {
         "unread",
     ),
     schema.PerScope: (_per_scope, "credential"),
+    schema.Word: (
+        _form(units.word, "a short plain word: letters, digits, _ . and -"),
+        "unread",
+    ),
     schema.Method: (_form(units.method, "an HTTP method in capitals"), "GET"),
     schema.Rate: (
         _form(units.rate, "a rate such as 7/s, 200/10s, 1200/min, 1600/h or 8000/day"),

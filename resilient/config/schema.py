@@ -35,6 +35,9 @@ PerScope = NewType("PerScope", str)
 PolicyName = NewType("PolicyName", str)
 """The name of a policy, or `none`."""
 
+Word = NewType("Word", str)
+"""A short plain word: letters, digits, `_`, `.` and `-`."""
+
 Method = NewType("Method", str)
 """An HTTP method, in capitals."""
 
@@ -213,7 +216,7 @@ class PolicySetKeys:
 
 @attrs.frozen(kw_only=True)
 class SecretKeys:
-    """`credential` of a service: where its text is."""
+    """`credential` of a service, or `url` of the store: where its text is."""
 
     env: Text | None = None
     file: Text | None = None
@@ -275,8 +278,10 @@ class ServiceKeys:
 class StoreKeys:
     """`store`, written out."""
 
-    url: Text
+    url: Text | SecretKeys = attrs.field(repr=False)
     mode: Literal["local_share", "fail_closed", "fail_open"] = "local_share"
+    timeout: Seconds = Seconds(0.05)
+    prefix: Word = Word("resilient")
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -14,7 +14,13 @@ from resilient.core.replay import is_idempotent
 from resilient.errors import ConfigError
 from resilient.policy import Policies, RetryBudget
 
+if TYPE_CHECKING:
+    from resilient.config.store_url import StoreURL
+
 Mode = Literal["enforce", "observe", "off"]
+
+StoreMode = Literal["local_share", "fail_closed", "fail_open"]
+"""What calls go on with while the shared store does not answer."""
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 
@@ -33,24 +39,33 @@ def _shown(variable: str | None) -> str:
 
 @attrs.frozen(kw_only=True)
 class Secret:
-    """Where a service's credential is written: never the credential itself."""
+    """Where a credential, or a URL with one, is written: never the text itself."""
 
     env: str | None = attrs.field(default=None, repr=_shown)
     file: str | None = None
 
-    def read(self) -> str:
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        if self.env is not None:
+            return f"the environment variable {_shown(self.env)}"
+        return f"the file {self.file}"
+
+    def read(self, what: str = "credential") -> str:
         """Return the text.
+
+        Args:
+            what: What it should be, for the error.
 
         Raises:
             ConfigError: It is not there, or empty.
         """
         if self.env is not None:
             text = os.environ.get(self.env, "")
-            place = f"the environment variable {_shown(self.env)}"
         else:
-            text, place = _text(Path(self.file or "")), str(self.file)
+            text = _text(Path(self.file or ""))
         if not text.strip():
-            raise ConfigError(f"{place} holds no credential")
+            raise ConfigError(f"{self.place} holds no {what}")
         return text.strip()
 
 
@@ -108,10 +123,46 @@ class Service:
 
 
 @attrs.frozen(kw_only=True)
+class SharedStore:
+    """Where scopes remember what all machines have to know.
+
+    Attributes:
+        url: Which Redis, or where that is written.
+        mode: What calls go on with while it does not answer.
+        timeout: Seconds in which it must answer.
+        prefix: What the name of each key begins with.
+    """
+
+    url: str | Secret = attrs.field(repr=False)
+    mode: StoreMode = "local_share"
+    timeout: float = 0.05
+    prefix: str = "resilient"
+
+    def read(self) -> "StoreURL":
+        """Return which Redis it is.
+
+        Raises:
+            ConfigError: The URL is not where it should be, or wrong. It is not repeated.
+        """
+        from resilient.config.store_url import Wrong, parse  # noqa: PLC0415 - where there is one
+
+        found = parse(self.url if isinstance(self.url, str) else self.url.read("store's URL"))
+        if isinstance(found, Wrong):
+            raise ConfigError(found.problem)
+        return found
+
+
+@attrs.frozen(kw_only=True)
 class Config:
-    """A checked configuration."""
+    """A checked configuration.
+
+    Attributes:
+        services: The APIs that are called.
+        store: Where scopes remember; None: in this process.
+    """
 
     services: tuple[Service, ...]
+    store: SharedStore | None = None
 
     def __getitem__(self, name: str) -> Service:
         for service in self.services:

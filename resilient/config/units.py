@@ -1,4 +1,4 @@
-"""Texts with a unit or a form: durations, rates, shares, hosts, methods."""
+"""Texts with a unit or a form: durations, rates, shares, hosts, words, methods."""
 
 import math
 import re
@@ -21,6 +21,7 @@ _HOST = re.compile(
 )
 _LONGEST_HOST = 253 + len("*.:65535")
 _SHARE = re.compile(r"[1-9]\d{0,5}/[1-9]\d{0,5}|(?:0|1)(?:\.\d{1,9})?", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 _METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,11}", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,11})(?:\.\d{1,9})?", re.ASCII)
@@ -69,6 +70,11 @@ def host(text: str) -> str | None:
     match = _HOST.fullmatch(text) if len(text) <= _LONGEST_HOST else None
     port = match and match[1]
     return text.lower() if match and (not port or int(port) < 65536) else None  # noqa: PLR2004
+
+
+def word(text: str) -> str | None:
+    """Return a short plain word, or None."""
+    return text if _WORD.fullmatch(text) else None
 
 
 def method(text: str) -> str | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from resilient.config import extras
 from resilient.config.resources import builtin, names
 
 Cli = Callable[..., Result]
@@ -105,6 +106,71 @@ def test_retry_budget(cli: Cli, written: Callable[[str], str], keys: str, line: 
     """Each service's retry budget is told: the default, its own, or none."""
     result = cli("check", written(f"services: {{mail: {{catalog: unisender{keys}}}}}\n"))
     assert f"    retry budget: {line}" in result.stdout.splitlines()
+
+
+def test_memory(cli: Cli, written: Callable[[str], str]) -> None:
+    """Without a shared store it is said that limits hold for one process."""
+    result = cli("check", written("services: {mail: {catalog: unisender}}\n"))
+    line = "  store: memory, so limits, pauses and blocks hold for one process"
+    assert line in result.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("rediss://me:s3cret@cache/2", "rediss://cache:6379/2"),
+        ("unix:///run/r.sock?password=s3cret", "unix:///run/r.sock?db=0"),
+        ("{env: OUR_REDIS}", "where the environment variable OUR_REDIS says"),
+        ("{env: s3cret}", "where the environment variable (not capitals) says"),
+        ("{file: /run/redis.url}", "where the file /run/redis.url says"),
+    ],
+    ids=["tls", "socket", "variable", "no variable", "file"],
+)
+def test_store(cli: Cli, written: Callable[[str], str], url: str, place: str) -> None:
+    """A shared store is told by its place, without what is secret of it; it is not asked."""
+    file = f"services: {{jobs: {{catalog: hh}}}}\nstore: {{url: '{url}'}}\n"
+    file = file if "://" in url else file.replace("'", "")
+    result = cli("check", written(file))
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert f"  store: {place}, so limits, pauses, refusals and blocks hold for all" in result.stdout
+    assert "s3cret" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ("", "without an answer within 50 ms: local_share, each process keeps its part"),
+        (", mode: fail_open, timeout: 1s", "within 1 s: fail_open, each process keeps every"),
+        (", mode: fail_closed", "within 50 ms: fail_closed, calls raise NotSent at once"),
+    ],
+)
+def test_store_modes(cli: Cli, written: Callable[[str], str], keys: str, line: str) -> None:
+    """What happens while the store does not answer is told."""
+    file = f"services: {{mail: {{catalog: unisender}}}}\nstore: {{url: redis://h{keys}}}\n"
+    assert line in cli("check", written(file)).stdout
+
+
+def test_one_store_for_machines(cli: Cli, written: Callable[[str], str]) -> None:
+    """A share of what is shared is warned of, and so is an address without a name."""
+    services = "mail: {catalog: unisender, share: 1/4}, fax: {catalog: unisender, egress: office}"
+    told = cli("check", written(f"services: {{{services}}}\nstore: redis://h\n")).stdout
+    assert "  warning: mail takes 1/4 of the limits that are shared already" in told
+    assert "  mail counts per address, and takes each machine for one: name the 'egress'" in told
+    assert "fax takes" not in told
+    assert "fax counts" not in told
+
+
+def test_store_without_the_extra(
+    cli: Cli, written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing extra is a warning here: the file may be meant for another machine."""
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    result = cli("check", written("services: {mail: {catalog: unisender}}\nstore: redis://h\n"))
+    assert 0 == result.exit_code
+    assert (
+        "  warning: Redis is asked for, and the extra 'redis' is not installed: pip"
+        in result.stdout
+    )
 
 
 def test_no_service(cli: Cli, written: Callable[[str], str]) -> None:

@@ -33,7 +33,7 @@ services:
   three: *x
   five: {catalog: http}
 stores: memory
-store: redis://localhost
+store: redsi://localhost
 """
 
 
@@ -60,7 +60,7 @@ def test_all_at_once(faults: Faults) -> None:
         "c.yaml:20:10: an alias (*x): write the value out",
         "c.yaml:21:3: the catalog 'http' names no hosts: say which are meant under 'hosts'",
         "c.yaml:22:1: unknown key 'stores'; did you mean 'store'?",
-        "c.yaml:23:8: a shared store is not in this version: limits are kept per process (memory)",
+        "c.yaml:23:8: no store has the scheme 'redsi'; did you mean 'redis'?",
     ] == faults(FAULTY)
 
 
@@ -186,7 +186,10 @@ def test_faults_are_data(load: Load) -> None:
         ),
         (
             "services: {a: {catalog: hh}}\nstore: memry",
-            "2:8: found 'memry', expected memory; did you mean 'memory'?",
+            (
+                "2:8: found 'memry', expected memory, or a URL such as redis://localhost:6379/0; "
+                "did you mean 'memory'?"
+            ),
         ),
     ],
 )
@@ -258,15 +261,6 @@ def test_wrong_values(faults: Faults, keys: str, fault: str) -> None:
     (found,) = faults(f"services: {{a: {{catalog: hh, {keys}}}}}")
     assert fault in found
     assert found.startswith("c.yaml:1:")
-
-
-@pytest.mark.parametrize(
-    ("store", "column"), [("redis://x", 8), ("rediss://x", 8), ("{url: 'redis://x'}", 8)]
-)
-def test_shared_stores(faults: Faults, store: str, column: int) -> None:
-    """A Redis store is a clear error, not silence."""
-    (found,) = faults(f"services: {{a: {{catalog: hh}}}}\nstore: {store}\n")
-    assert f"c.yaml:2:{column}: a shared store is not in this version" in found
 
 
 def test_what_may_be_said(load: Load) -> None:

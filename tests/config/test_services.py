@@ -10,6 +10,8 @@ from resilient.catalog import Ban, Entry
 from resilient.config.build import one_service
 from resilient.config.service import Service
 
+Faults = Callable[..., list[str]]
+
 EXAMPLE = """\
 # resilient.yaml
 version: 1
@@ -224,3 +226,16 @@ def test_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Load) ->
             resilient.ConfigError, match=r"HH_NONE holds no credential|none: No such|null"
         ):
             read[name]()
+
+
+def test_what_stands_beside_no_catalog(faults: Faults) -> None:
+    """Where there is no catalog, what a service itself says is checked all the same."""
+    keys = """catalog: '', errors: {x: retri, y: {policy: retry, endpoint: any}},
+        limits: {a: {burst: -7}, b: {rate: 5/s, burst: 9}, c: off}, ban: {after: 1, within: 1m}"""
+    assert [
+        "c.yaml:1:25: found the text '', expected text that is not empty",
+        "c.yaml:1:41: there is no policy 'retri'; did you mean 'retry'?",
+        "c.yaml:2:29: a burst of -7: at least one call must go",
+        "c.yaml:2:56: a burst of 9 is above the limit's 5 calls",
+        "c.yaml:2:82: found 1, expected at least 2 refusals",
+    ] == [each.partition(" in a row")[0] for each in faults(f"services: {{a: {{{keys}}}}}")]

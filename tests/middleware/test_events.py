@@ -24,6 +24,7 @@ CONTRACT = {
         "call_delayed",
         "scope_released",
         "rate_adapted",
+        "store_recovered",
     },
     "warning": {
         "attempt_failed",
@@ -139,10 +140,11 @@ async def script(server: Server, connect: Connect) -> tuple[list[dict[str, Any]]
 async def test_keys(server: Server, connect: Connect) -> None:
     """No event has another key, durations are floats, times are ISO 8601 in UTC, all is JSON."""
     told, _ = await script(server, connect)
-    # Nothing adapts a rate or degrades a store yet, and nothing was misconfigured.
+    # Nothing adapts a rate yet, no store is shared, and nothing was misconfigured.
     assert set(LEVELS) - {
         "resilient.rate_adapted",
         "resilient.store_degraded",
+        "resilient.store_recovered",
         "resilient.config_warning",
     } == {each["event"] for each in told}
     for each in told:

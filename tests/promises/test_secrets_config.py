@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from canary import Canary, Sinks, overhearing, word
+from canary import Canary, Sinks, look_at, overhearing, word
+from redis_server import RedisServer
 from typer.testing import CliRunner
 
 import resilient
 from resilient.cli.app import app
+from resilient.testing import Emulator, EventCapture
 
 SECRET = word("config")
 CATALOG = """\
@@ -27,7 +29,15 @@ FILES = {
     "not closed": "services: {a: {catalog: unisender, credential: @",
     "with a tag": "services: {a: {catalog: unisender, credential: !secret @}}",
     "in a host": "services: {a: {catalog: http, hosts: ['https://user:@@api.test/']}}",
-    "in the store": "{store: 'redis://:@@h/0', services: {a: {catalog: unisender}}}",
+    "in the store": "{store: 'redis://:@@h:port/0', services: {a: {catalog: unisender}}}",
+    "as the store": "{store: @, services: {a: {catalog: unisender}}}",
+    "as the store's user": "{store: 'redis://@@h/0', services: {a: {catalog: unisender}}}",
+    "as the store's port": "{store: 'redis://h:@', services: {a: {catalog: unisender}}}",
+    "as the store's host": "{store: 'redis://-@', services: {a: {catalog: unisender}}}",
+    "before a slash": "{store: 'redis://:@/x@h/0', services: {a: {catalog: unisender}}}",
+    "before a question mark": "{store: 'redis://:x?@@h/0', services: {a: {catalog: unisender}}}",
+    "as the store's option": "{store: 'unix:///r?pasword=@', services: {a: {catalog: unisender}}}",
+    "in a list of stores": "{store: {url: ['redis://:@@h/0']}, services: {a: {catalog: http}}}",
     "in another store": "{store: 'http://user:@@h/0', services: {a: {catalog: unisender}}}",
     "in the store's url": "{store: {url: 'nats://:@@h', mode: no}, services: {}}",
 }
@@ -108,4 +118,33 @@ def test_given_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     middleware = resilient.Middleware({"services": {"a": service}})
     sinks = Sinks()
     sinks.add("repr", middleware, middleware.config, vars(middleware), *middleware._directory)
+    _check(sinks, SECRET)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("url", ["unix://:{}@{}", "redis://:{}@127.0.0.1:1"], ids=["wrong", "dead"])
+@pytest.mark.parametrize("by", ["text", "variable"])
+async def test_the_password_of_a_store(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, url: str, by: str
+) -> None:
+    """A store that does not let us in, or is not there, is told of without its password."""
+    written: Any = url.format(SECRET.core, redis_server.path)
+    monkeypatch.setenv("OUR_REDIS", written)
+    sinks, heard = Sinks(), EventCapture()
+    async with Emulator("hh") as vendor:
+        config = {
+            "services": {"a": {"catalog": "hh", "hosts": [vendor.host]}},
+            "store": {"url": written if by == "text" else {"env": "OUR_REDIS"}, "timeout": "5s"},
+        }
+        with overhearing(sinks):
+            middleware = resilient.Middleware(config, listeners=[heard])
+            async with (
+                resilient.session(middleware) as http,
+                http.get(f"{vendor.url}/me") as response,
+            ):
+                assert 200 == response.status
+                look_at(sinks, middleware, middleware._store, *vars(middleware).values())
+            await middleware.aclose()
+    assert 1 == len(heard.named("store_degraded"))
+    sinks.add("events", *heard.events)
     _check(sinks, SECRET)
