@@ -10,12 +10,12 @@ import attrs
 from aiohttp import web
 from server import Server
 
-from resilient.credentials import Bearer, OAuth2, SessionId, TokenPair
+from resilient.credentials import Bearer, MemoryTokens, OAuth2, SessionId, TokenPair
 
-Kind = Literal["Bearer", "OAuth2", "SessionId"]
-KINDS: tuple[Kind, ...] = ("Bearer", "OAuth2", "SessionId")
+Kind = Literal["Bearer", "OAuth2", "TokenStore", "SessionId"]
+KINDS: tuple[Kind, ...] = ("Bearer", "OAuth2", "TokenStore", "SessionId")
 
-_RULES = {"Bearer": "bearer", "OAuth2": "oauth2", "SessionId": "session"}
+_RULES = {"Bearer": "bearer", "OAuth2": "oauth2", "TokenStore": "oauth2", "SessionId": "session"}
 
 Delay = Callable[[], float]
 """Gives seconds."""
@@ -58,6 +58,22 @@ class Store:
 
 
 @attrs.define(eq=False)
+class Shelf(MemoryTokens):
+    """The same as a token store of the library's.
+
+    Attributes:
+        store: What notes what is stored, and fails.
+    """
+
+    store: Store = attrs.field(factory=Store, kw_only=True)
+
+    async def save(self, pair: TokenPair, replaces: int | None = None) -> int | None:
+        """Store a pair."""
+        await self.store.save(pair)
+        return await super().save(pair, replaces)
+
+
+@attrs.define(eq=False)
 class Authority:
     """Takes the access token sold last, and each refresh token once.
 
@@ -74,6 +90,11 @@ class Authority:
         sold: How many pairs, or sessions, were bought.
         asked: The refresh tokens and logins that came.
         revoked: How many families were.
+        dead: Whether the last one is, until somebody logs in.
+        first: The first pair of the last one: what is older belongs to others.
+        party: Who has to have an answer before the token runs out, and they all get it at the
+            same moment; nobody: it runs out when `expired` says so.
+        selling: Is told who buys, before the answer goes.
         unsaved: Calls that came with a token that was not stored.
         refusal: Answers a purchase instead of a sale.
         sends: How often each call came, by its header `X-Call`.
@@ -90,17 +111,23 @@ class Authority:
     sold: int = 0
     asked: list[str] = attrs.field(factory=list)
     revoked: int = 0
+    dead: bool = False
+    first: int = 0
+    party: set[str] = attrs.field(factory=set)
+    selling: Callable[[str], object] = str
     unsaved: int = 0
     refusal: Callable[[], web.Response] | None = None
     sends: Counter[str] = attrs.field(factory=Counter)
     refused: int = 0
     late: int = 0
+    _met: set[str] = attrs.field(factory=set)
+    _meeting: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a call of the API, a purchase or a login."""
         if request.path == "/token":
             form = await request.post()
-            return await self._sell(str(form["refresh_token"]))
+            return await self._sell(str(form["refresh_token"]), str(form.get("client_id")))
         if request.path == "/login":
             return await self._sell("")
         return await self._api(request)
@@ -109,29 +136,54 @@ class Authority:
         token = request.headers["Authorization"].removeprefix("Bearer ")
         self.sends[request.headers.get("X-Call", "")] += 1
         self.unsaved += token not in self.store.kept
-        sold, good = self.sold, token == f"a{self.sold}" and not self.expired and not self.revoked
+        sold, good = self.sold, token == f"a{self.sold}" and not self.expired and not self.dead
         if self.latency is not at_once:
             await asyncio.sleep(self.latency())
         if good and not self.frozen:
+            if self.party:
+                await self._meet(request.headers["X-Call"])
             return web.json_response({})
         self.refused += 1
         self.late += self.sold > sold
         return web.Response(**acme.says("expired", status=401))
 
-    async def _sell(self, refresh: str) -> web.StreamResponse:
+    async def _meet(self, name: str) -> None:
+        """Wait for all others of the party; when they are there the token runs out."""
+        self._met.add(name)
+        meeting = self._meeting
+        self.look_round()
+        await meeting.wait()
+
+    def look_round(self) -> None:
+        """Let the party go on if all are there that are still of it."""
+        if self._met >= self.party:
+            self._meeting.set()
+            self._met, self._meeting = set(), asyncio.Event()
+            self.expired = self.expired or bool(self.party)
+
+    def log_in(self) -> TokenPair:
+        """Begin a new family, as a person does: what was sold before is good for nothing."""
+        self.dead, self.expired, self.sold = False, False, self.sold + 1
+        self.first = self.sold
+        return TokenPair(f"a{self.sold}", f"r{self.sold}")
+
+    async def _sell(self, refresh: str, buyer: str = "") -> web.StreamResponse:
         self.asked.append(refresh)
         takes = self.takes() / 2
         await asyncio.sleep(takes)
         if self.refusal is not None:
             return self.refusal()
-        if refresh and refresh != f"r{self.sold}":
-            self.revoked += 1
-        if self.revoked:
+        spent = refresh not in ("", f"r{self.sold}")
+        if spent and int(refresh.removeprefix("r")) >= self.first:
+            self.revoked += not self.dead
+            self.dead = True
+        if spent or self.dead:
             return web.json_response({"error": "invalid_grant"}, status=400)
         self.sold, self.expired = self.sold + 1, False
         token = f"a{self.sold}"
         if not refresh:
             self.store.kept.add(token)  # a session's id is nobody's to store
+        self.selling(buyer)
         await asyncio.sleep(takes)
         pair = {"access_token": token, "refresh_token": f"r{self.sold}"}
         return web.json_response({**pair, "session": token})
@@ -145,6 +197,9 @@ class Authority:
         rule: dict[str, Any] = {"kind": _RULES[kind], "fields": [field]}
         if kind == "Bearer":
             credential = Bearer(self._stored, self.buy)
+        elif kind == "TokenStore":
+            shelf = Shelf(self.store.pair, store=self.store)
+            credential = OAuth2("id", "secret", store=shelf, token_url="/token")
         elif kind == "SessionId":
             field["value"] = "session"
             rule["login"] = {"url": "/login", "session": "session"}

@@ -8,6 +8,7 @@ import attrs
 from resilient.credentials.protocol import Calls, CredentialRefused, Taken, Values
 from resilient.credentials.secret import Concealed
 from resilient.credentials.supply import Supply
+from resilient.credentials.tokens.turn import turn
 
 TokenSource = Callable[[], Awaitable[str] | str] | Callable[[Any], Awaitable[str] | str]
 """Returns a token; takes the aiohttp session, or nothing."""
@@ -54,7 +55,8 @@ class Bearer:
         # If that is refused, `get` may know a token that a person has put there.
         self._renewed, last = None, self._renewed
         try:
-            self._renewed = await self.refresh.text(calls)
+            async with turn(calls.lock):
+                self._renewed = await self.refresh.text(calls)
         except CredentialRefused:
             raise
         except BaseException:

@@ -10,6 +10,7 @@ from yarl import URL
 
 from resilient.catalog import CredentialRule
 from resilient.credentials.secret import Concealed, checked
+from resilient.credentials.tokens.store import Lock, unlocked
 
 E = TypeVar("E", bound=Exception)
 
@@ -80,6 +81,7 @@ class Calls:
         allowed: Tells whether secrets may be sent to a URL.
         service: Whose credential it is.
         name: The credential's name.
+        lock: Lets one process renew at a time, for credentials whose store has no lock.
     """
 
     rule: CredentialRule | None
@@ -88,6 +90,7 @@ class Calls:
     allowed: Callable[[URL], bool] = attrs.field(repr=False)
     service: str = ""
     name: str = ""
+    lock: Lock = attrs.field(default=unlocked, repr=False)
 
     def url(self, url: str) -> URL:
         """Return where to send a secret: `url`, or, if that is a path, the path on `origin`.

@@ -14,6 +14,13 @@ class Concealed(dict[str, Any]):
         return f"<{', '.join(self)}>"
 
 
+class ConcealedBytes(bytes):
+    """Secrets as bytes, which such reports do not show either."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 def checked(value: object, what: str) -> str:
     """Return `value` if it is text that can be sent; the value is never in the message.
 

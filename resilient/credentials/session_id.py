@@ -10,6 +10,7 @@ from resilient.credentials.exchange import post
 from resilient.credentials.protocol import Calls, CannotSign, CredentialRefused, Taken, Values
 from resilient.credentials.secret import Concealed, checked
 from resilient.credentials.supply import Supply
+from resilient.credentials.tokens.turn import turn
 
 _WHAT = "the login"
 
@@ -80,7 +81,8 @@ class SessionId:
         if self._refused is not None:
             raise self._refused.again()
         try:
-            self._held = await self._fetch(calls)
+            async with turn(calls.lock):
+                self._held = await self._fetch(calls)
         except CredentialRefused as refused:
             self._refused = refused.again()
             raise

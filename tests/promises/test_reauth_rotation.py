@@ -9,7 +9,7 @@ import attrs
 import pytest
 from acme import Client, Connect
 from aiohttp import web
-from authority import Authority, presiding
+from authority import Authority, Kind, presiding
 from naive import LockedRefresh
 from promises.conftest import Figure, Scale
 from server import Server
@@ -74,9 +74,12 @@ class Races:
         return (await self.api.get()).status
 
 
-async def test_races(authority: Authority, connect: Connect, scale: Scale, figure: Figure) -> None:
+@pytest.mark.parametrize("kind", ["OAuth2", "TokenStore"])
+async def test_races(
+    authority: Authority, connect: Connect, kind: Kind, scale: Scale, figure: Figure
+) -> None:
     """No family is revoked, whatever is slow, fails or is cancelled while a pair is bought."""
-    async with connect(**authority.client("OAuth2")) as api:
+    async with connect(**authority.client(kind)) as api:
         races = Races(api, authority)
         await api.get()
         await races.run(scale(50, 1_000))
@@ -85,8 +88,8 @@ async def test_races(authority: Authority, connect: Connect, scale: Scale, figur
     _check(authority)
     assert [] == races.odd
     assert races.raced / 2 < authority.sold
-    figure("G2", "families revoked", authority.revoked, of=f"{races.raced:,} races")
-    figure("G2", "calls with a token that was not stored", authority.unsaved)
+    figure("G2", f"families revoked ({kind})", authority.revoked, of=f"{races.raced:,} races")
+    figure("G2", f"calls with a token that was not stored ({kind})", authority.unsaved)
 
 
 async def test_races_naively(authority: Authority, server: Server, figure: Figure) -> None:

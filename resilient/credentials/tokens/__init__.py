@@ -1,0 +1,1 @@
+"""Where pairs of tokens are kept, so that several processes share them and one renews them."""
