@@ -1,0 +1,98 @@
+"""A lane's gates as the scripts are told of them, and how numbers are written.
+
+Redis is told whole microseconds of its own clock.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from resilient.state.gates import LimitGate
+from resilient.state.gauge import Bucket
+from resilient.state.lane import Lane
+from resilient.state.redis import keys
+from resilient.state.redis.scripts import ADMIT, SETTLE, Script
+
+Command: TypeAlias = "tuple[str | bytes | int | Script, ...]"
+"""One command; a script stands for how Redis calls it."""
+
+SECOND: Final = 1_000_000
+_HAIR: Final = 1e-3
+
+
+@attrs.frozen
+class Passage:
+    """The gates of a lane, as the scripts are told of them.
+
+    Attributes:
+        keys: Scopes, then limits, then the lines before these.
+        spec: What is the same for every call of the lane.
+        kinds: The kinds of its scopes, in order.
+        paced: Of each limit, whether it is a bucket.
+        admit: How each ask begins.
+        settle: How each end begins.
+    """
+
+    keys: tuple[str, ...]
+    spec: str
+    kinds: tuple[str, ...]
+    paced: tuple[bool, ...]
+    admit: Command = attrs.field(init=False, repr=False)
+    settle: Command = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        told = (len(self.keys), *self.keys, self.spec)
+        object.__setattr__(self, "admit", ("EVALSHA", ADMIT, *told))
+        object.__setattr__(self, "settle", ("EVALSHA", SETTLE, *told))
+
+    @classmethod
+    def of(cls, prefix: str, lane: Lane, lease: float) -> "Passage":
+        """Return the passage of a lane whose calls end within `lease` seconds, or are lost."""
+        scopes = [gate.state.scope for gate in lane.scopes]
+        named = [(_kept(gate), gate.name, gate.scope) for gate in lane.limits]
+        return cls(
+            keys=(
+                *(keys.scope(prefix, scope) for scope in scopes),
+                *(keys.limit(prefix, *limit) for limit in named),
+                *(keys.line(prefix, *limit) for limit in named),
+            ),
+            spec=_spec(lane, lease),
+            kinds=tuple(scope.kind for scope in scopes),
+            paced=tuple(kept == "bucket" for kept, *_ in named),
+        )
+
+
+def micros(seconds: float | None) -> int:
+    """Return whole microseconds, no fewer; -1 for none, or for ever."""
+    if seconds is None or seconds == math.inf:
+        return -1
+    return math.ceil(seconds * SECOND - _HAIR)
+
+
+def numbers(of: Iterable[int]) -> str:
+    """Return a list as the scripts read it."""
+    return ",".join(map(str, of))
+
+
+def _kept(gate: LimitGate) -> keys.Kept:
+    return "bucket" if isinstance(gate.gauge, Bucket) else "quota"
+
+
+def _spec(lane: Lane, lease: float) -> str:
+    fields = [len(lane.scopes), len(lane.limits), micros(lease)]
+    for scope in lane.scopes:
+        ban = scope.state.ban
+        fields.append(int(scope.state.guarded))
+        fields += (0, 0, 0) if ban is None else (ban.after, micros(ban.within), int(ban.strict))
+    told = [numbers(fields), *(_limit(lane, gate) for gate in lane.limits)]
+    return ",".join(told)
+
+
+def _limit(lane: Lane, gate: LimitGate) -> str:
+    within = sum(1 << bit for bit, scope in enumerate(lane.scopes) if gate in scope.limits)
+    gauge: Any = gate.gauge
+    if _kept(gate) == "bucket":
+        return f"1,{gauge.max_rate},{SECOND / gauge.rate:.6f},{gauge.most},{within}"
+    return f"2,{gauge.most},{micros(gauge.most / gauge.rate)},{gauge.most},{within}"

@@ -1,0 +1,146 @@
+"""What the scripts are asked, and what they answer: encoding and parsing, and no sending."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+from resilient.model import Block, Mark, Pause, Scope
+from resilient.state.redis import keys
+from resilient.state.redis.passage import SECOND, Command, Passage, micros, numbers
+from resilient.state.redis.replies import (
+    Asked,
+    Ended,
+    Latch,
+    Nonsense,
+    ScopeChange,
+    ScopeView,
+    asked,
+    ended,
+    named,
+    released,
+    salt,
+    saw,
+)
+from resilient.state.redis.scripts import NAMES, RELEASE, SEEN
+
+__all__ = [
+    "MEMORY",
+    "Asked",
+    "Command",
+    "Ended",
+    "How",
+    "Latch",
+    "Nonsense",
+    "Passage",
+    "ScopeChange",
+    "ScopeView",
+    "ask",
+    "asked",
+    "end",
+    "ended",
+    "named",
+    "names",
+    "release",
+    "released",
+    "salt",
+    "saw",
+    "see",
+]
+
+MEMORY: Final = 60.0
+"""Seconds for which an instance counts that was not seen again."""
+
+_LONGEST_REASON: Final = 200
+
+How = Literal["answered", "lost", "unsent", "cancel"]
+"""How a call can end."""
+
+
+def ask(
+    passage: Passage,
+    instance: str,
+    number: int,
+    flying: Sequence[int],
+    costs: Sequence[int],
+    *,
+    taken: Sequence[float] = (),
+) -> Command:
+    """Ask for the first calls of a lane.
+
+    Args:
+        passage: Their gates.
+        instance: Who asks.
+        number: The first one's grant; the next ones follow.
+        flying: How many calls are in flight here, by scope.
+        costs: What each call takes.
+        taken: What calls took of each limit while Redis was down: of a bucket, the seconds until
+            it is full at the earliest; of a quota, so many calls.
+    """
+    levels = [
+        round(level * SECOND) if is_bucket else round(level)
+        for level, is_bucket in zip(taken, passage.paced, strict=False)
+    ]
+    told = (numbers(flying), numbers(costs), numbers(levels))
+    return (*passage.admit, instance, number, *told)
+
+
+def end(
+    passage: Passage,
+    instance: str,
+    number: int,
+    flying: Sequence[int],
+    how: How,
+    *,
+    granted: int,
+    cost: int = 1,
+    marks: Iterable[Mark] = (),
+    latch: Block | None = None,
+) -> Command:
+    """Tell how a call ended.
+
+    Args:
+        passage: Its gates.
+        instance: Whose it was.
+        number: Its grant.
+        flying: How many calls are in flight here from now on, by scope.
+        how: How it ended.
+        granted: `now` of the answer that granted it.
+        cost: What it took.
+        marks: What the answer leaves behind; of kinds that the lane does not have, nothing.
+        latch: How a scope is latched when the ban rule's row is full.
+    """
+    shut = "-1,-1,-1" if latch is None else _shut(latch)
+    grant = f"{instance}:{number}"
+    told = [
+        _mark(passage.kinds.index(mark.scope) + 1, mark)
+        for mark in marks
+        if mark.scope in passage.kinds
+    ]
+    return (*passage.settle, instance, grant, numbers(flying), how, granted, cost, shut, *told)
+
+
+def release(prefix: str, scopes: Sequence[Scope]) -> Command:
+    """Lift the pauses and blocks of scopes, all of one service."""
+    return ("EVALSHA", RELEASE, len(scopes), *(keys.scope(prefix, scope) for scope in scopes))
+
+
+def see(prefix: str, service: str, instance: str, *, leaving: bool = False) -> Command:
+    """Say that an instance is there, or is about to leave, and ask how many there are."""
+    memory = round(MEMORY * SECOND)
+    return ("EVALSHA", SEEN, 1, keys.seen(prefix, service), instance, memory, int(leaving))
+
+
+def names(prefix: str, service: str, cursor: bytes) -> Command:
+    """Ask for a page of the keys of a service's scopes."""
+    pattern = keys.scopes(prefix, service)
+    return ("EVALSHA", NAMES, 1, keys.seen(prefix, service), cursor, pattern)
+
+
+def _mark(index: int, mark: Mark) -> str | bytes:
+    if isinstance(mark, Pause):
+        return f"{index} pause {micros(mark.seconds)},{int(mark.refusal)}"
+    told = f"{index} block {_shut(mark)} {mark.reason[:_LONGEST_REASON]}"
+    return told.encode("utf-8", "backslashreplace")
+
+
+def _shut(block: Block) -> str:
+    return numbers(micros(each) for each in (block.base, block.cap, block.asked))
