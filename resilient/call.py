@@ -325,6 +325,7 @@ class Call:
         if failure is None:
             self.report.changed(changes, self.sends, "")
             return self._succeeded(answer.response)
+        changes = await grant.agreed(changes)
         verdict = self.judge.verdict(failure, self.attempt(changes))
         self.tell(failure, verdict, changes)
         self.ending.hear(failure, answer, _skipped(verdict))

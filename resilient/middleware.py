@@ -3,8 +3,9 @@
 import asyncio
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -29,6 +30,7 @@ from resilient.sending import is_under_way
 from resilient.serving import Credentials, Directory, Serving
 from resilient.state.admission import Admission
 from resilient.state.gates import ScopeGate
+from resilient.state.store import InProcess, Store
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +89,7 @@ class Middleware:
             clock: Time and chance, for tests.
 
         Raises:
-            ConfigError: The configuration or a credential is wrong.
+            ConfigError: The configuration or a credential is wrong, or an extra is missing.
         """
         self.config = _with_mode(_loaded(config), os.environ.get("RESILIENT_MODE"))
         self._directory = Directory.of(self.config, credentials or {})
@@ -95,8 +97,12 @@ class Middleware:
         self._log = Log(self._clock.now)
         also = (each for each in overhearing.get() if each not in listeners)
         self._listeners: tuple[Listener, ...] = (*listeners, *also, self._log)
-        self._admission = Admission(self._clock.now)
+        self._store = _store(self.config, self._clock, partial(tell, listeners=self._listeners))
+        self._admission = Admission(self._clock.now, self._store)
+        for serving in self._directory:
+            serving.store = self._store
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
         self._adopting = threading.Lock()
         self._unmapped: set[tuple[str, str]] = set()
 
@@ -117,6 +123,8 @@ class Middleware:
         if serving is None or serving.service.mode == "off":
             return await handler(request)
         self._begin(serving, request)
+        if self.config.store is not None:
+            await self._store.ready()
         call = Call(
             serving=serving,
             admission=self._admission,
@@ -145,7 +153,7 @@ class Middleware:
             self._warn_of_total(serving, request)
 
     def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not None and not self._loop.is_closed():
+        if not self._is_over():
             raise ConfigError(
                 "this Middleware works in another event loop already: its "
                 "limits hold for one loop, so make one for each"
@@ -153,9 +161,14 @@ class Middleware:
         self._forget_loop()
         self._loop = loop
 
+    def _is_over(self) -> bool:
+        """Tell whether there is no loop, or it has ended, or it is the one of a fork's parent."""
+        return self._loop is None or self._loop.is_closed() or self._process != os.getpid()
+
     def _forget_loop(self) -> None:
         """Let go of what was under way in a loop that has ended."""
-        if self._loop is not None and self._loop.is_closed():
+        if self._loop is not None and self._is_over():
+            self._process = os.getpid()
             self._admission.forget_timers()
             for serving in self._directory:
                 serving.forget_tasks()
@@ -165,15 +178,16 @@ class Middleware:
         limits = {
             limit.name: _shown(pace(limit, service.share)) for limit in service.catalog.limits
         }
+        alone = self.config.store is None or service.mode != "enforce"
         reason = "what was spent before the start is unknown: the first call goes alone"
         tell(
             Event(
                 name="resilient.started",
                 service=service.name,
                 catalog=service.catalog.name,
-                reason=reason if limits else None,
+                reason=reason if limits and alone else None,
                 mode=None if service.mode == "enforce" else service.mode,
-                detail={"store": "memory", "share": str(service.share), "limits": limits},
+                detail={"store": self._store.name, "share": str(service.share), "limits": limits},
             ),
             self._listeners,
         )
@@ -245,18 +259,13 @@ class Middleware:
             return scope.service == service and (credential is None or mine or within)
 
         self._directory.servings[service].forgive(credential)
-        changes = self._admission.release(wanted)
-        for each in changes:
-            tell(
-                Event(
-                    name="resilient.scope_released",
-                    service=service,
-                    scope=str(each.scope),
-                    reason=each.reason,
-                ),
-                self._listeners,
-            )
-        return [str(each.scope) for each in changes]
+        here = [each.scope for each in self._admission.release(wanted)]
+        everywhere = await self._store.release(service, wanted)
+        scopes = [str(scope) for scope in dict.fromkeys((*here, *everywhere))]
+        for scope in scopes:
+            name = "resilient.scope_released"
+            tell(Event(name=name, service=service, scope=scope, reason="by hand"), self._listeners)
+        return scopes
 
     async def aclose(self) -> None:
         """End it: whoever waits raises `NotSent`, and so does whoever comes."""
@@ -264,6 +273,7 @@ class Middleware:
         self._admission.close()
         for serving in self._directory:
             await serving.aclose()
+        await self._store.aclose()
         await self._clock.sleep(0)  # whoever waited says now how it ended
         self._log.flush()
 
@@ -288,6 +298,19 @@ def _shown(found: object) -> str:
     if isinstance(found, Bucket):
         return f"{found.capacity} at once, {found.rate:.6g}/s"
     return f"{getattr(found, 'calls', '?')} in {getattr(found, 'period', 0):g}s"
+
+
+def _store(config: Config, clock: Clock, say: Callable[[Event], None]) -> Store:
+    if config.store is None:
+        return InProcess()
+    # Only who shares something needs the extra.
+    from resilient.state.redis.link import make_link  # noqa: PLC0415
+    from resilient.state.redis.store import RedisStore  # noqa: PLC0415
+
+    attempts = {each.name: each.attempt_timeout for each in config.services}
+    return RedisStore(
+        rules=config.store, attempts=attempts, link=make_link(config.store), clock=clock, tell=say
+    )
 
 
 def _loaded(config: Config | str | Path | Mapping[str, Any]) -> Config:

@@ -152,6 +152,7 @@ def not_sent(
         "queue": f"has too many calls waiting{_in(refusal.scope)}",
         "deadline": "cannot send this call in time",
         "closed": "is closed",
+        "store": "sends nothing while the store of its limits is down (fail_closed)",
     }
     until = f" until {retry_at:%Y-%m-%d %H:%M:%S} UTC" if retry_at else ""
     by_hand = " until somebody releases it" if refusal.why == "blocked" and not retry_at else ""

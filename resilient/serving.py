@@ -28,6 +28,7 @@ from resilient.errors import ConfigError
 from resilient.model import Block
 from resilient.options import Options
 from resilient.state.budget import Budget
+from resilient.state.store import InProcess, Store
 
 DEFAULT = "default"
 """What a service's only credential is called."""
@@ -56,6 +57,7 @@ class Serving:
         secret_names: Fields that hold a credential, not to be shown.
         budget: How many retries all its calls may still make.
         latch: How a scope is blocked when the ban rule's row is full.
+        store: What other processes know of it, too.
     """
 
     service: Service
@@ -67,6 +69,7 @@ class Serving:
     latch: Block = attrs.field(init=False, repr=False)
     started: bool = False
     warned: bool = False
+    store: Store = attrs.field(factory=InProcess, repr=False)
     _making: "dict[str, asyncio.Task[Credential]]" = attrs.field(
         factory=dict, init=False, repr=False
     )
@@ -112,7 +115,9 @@ class Serving:
         if own is not None:
             if self.source is not None and self._is_ours(own):
                 return self._name(request, options), False
-            digest = hashlib.blake2s(own.encode(), key=self._salt, digest_size=6).hexdigest()
+            # All processes have to call him the same.
+            salt = self.store.salts.get(self.service.name, self._salt)
+            digest = hashlib.blake2s(own.encode(), key=salt, digest_size=6).hexdigest()
             return f"signed-{digest}", False
         if self.source is None:
             return options.credential or UNSIGNED, False

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import attrs
@@ -142,4 +143,5 @@ class Signing:
             allowed=self.serving.may_sign,
             service=self.serving.service.name,
             name=self.name,
+            lock=partial(self.serving.store.lock, self.serving.service.name, self.name),
         )

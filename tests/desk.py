@@ -18,6 +18,7 @@ from resilient.state.admission import Admission
 from resilient.state.grant import Grant
 from resilient.state.lane import Lane, Waiter
 from resilient.state.memory import Names
+from resilient.state.store import Ticket
 from resilient.state.waiting import Delay, Refused
 
 LATCH = Block(scope="credential", base=300.0, cap=3600.0)
@@ -61,12 +62,12 @@ class Audited(Admission):
 
     ledger: Ledger = attrs.field(factory=Ledger, init=False)
 
-    def _grant(self, lane: Lane, cost: int, now: float) -> Grant:
+    def _grant(self, lane: Lane, cost: int, now: float, ticket: Ticket | None = None) -> Grant:
         for scope in lane.scopes:
             if not scope.state.emptied:
                 self.ledger.each(scope.limits, lambda book: book.empty(now))
         self.ledger.each(lane.limits, lambda book: book.take(cost, now))
-        return super()._grant(lane, cost, now)
+        return super()._grant(lane, cost, now, ticket)
 
     def _abandon(self, lane: Lane, waiter: Waiter) -> None:
         granted = waiter.future.done() and not waiter.future.cancelled()

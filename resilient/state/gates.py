@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
+from resilient.model import Scope
 from resilient.state.gauge import Gauge
 from resilient.state.scope import ScopeState
 
@@ -37,11 +38,17 @@ _NO_TIME: Final = 1e-6
 
 @attrs.frozen
 class Wait:
-    """A gate is shut for a call; `seconds` is None where only an event can tell for how long."""
+    """A gate is shut for a call.
+
+    Attributes:
+        seconds: For how long; None where only an event can tell.
+        again: Seconds after which to look again all the same: somebody else may open it.
+    """
 
     gate: "Gate"
     reason: Reason
     seconds: float | None
+    again: float | None = None
 
 
 Heap: TypeAlias = "list[tuple[int, Lane]] | tuple[()]"
@@ -154,9 +161,16 @@ def _standing(heap: Heap, stands: "Callable[[int, Lane], bool]") -> Heap:
 
 @attrs.define(eq=False, repr=False, weakref_slot=False)
 class LimitGate(Gate):
-    """A limit of one scope."""
+    """A limit of one scope.
+
+    Attributes:
+        name: The limit's name.
+        scope: Whom it holds for; of several kinds for a compound scope.
+        gauge: How much of it is left.
+    """
 
     name: str
+    scope: Scope
     gauge: Gauge
 
     def check(self, cost: int, now: float) -> Wait | None:
@@ -171,6 +185,10 @@ class LimitGate(Gate):
     def enter(self, call: object, cost: int, now: float) -> None:
         """Take from the limit."""
         self.gauge.take(cost, now)
+
+    def give_back(self, cost: int, taken: float, now: float) -> None:
+        """Undo what a call took at the time `taken`: it was not sent."""
+        self.gauge.give_back(cost, taken, now)
 
 
 @attrs.define(eq=False, repr=False, weakref_slot=False)
@@ -211,6 +229,10 @@ class ScopeGate(Gate):
         if not lane.live and self.lanes:
             self.lanes.pop(lane, None)
             self.lanes = self.lanes or ()
+
+    def release(self, now: float) -> bool:
+        """Lift a pause and a block by hand; a probe goes first. Tell whether there was one."""
+        return self.state.release(now)
 
     def idle(self, now: float) -> bool:
         """Tell whether nothing would be lost with it."""

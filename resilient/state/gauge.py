@@ -4,6 +4,7 @@ Both are told the time. They never wait themselves: they say how long it would t
 """
 
 import math
+from itertools import pairwise
 from typing import Protocol
 
 from aiolimiter import AsyncLimiter
@@ -37,6 +38,18 @@ class Gauge(Protocol):
 
     def empty(self, now: float) -> None:
         """Leave room for a single call."""
+
+    def exhaust(self, cost: int, now: float) -> None:
+        """Take `cost`, or what there is: somebody may have, and nobody knows."""
+
+    def doubt(self, now: float) -> None:
+        """Count as if others had taken what they may: nobody says what they took."""
+
+    def level(self, now: float) -> float:
+        """Return what is taken: a bucket's seconds until it is full, a quota's calls."""
+
+    def learn(self, level: float, now: float) -> None:
+        """Let that be taken which somebody else knows to be."""
 
     def idle(self, now: float) -> bool:
         """Tell whether a new gauge would know no less."""
@@ -94,6 +107,25 @@ class Bucket(AsyncLimiter):
         """Leave room for a single call; a debt stays."""
         self._leak_until(now)
         self._change(max(0.0, self.max_rate - 1 - self._level), now)
+
+    def exhaust(self, cost: int, now: float) -> None:
+        """Take `cost`, or what there is: somebody may have, and nobody knows."""
+        self._leak_until(now)
+        self._change(min(cost, max(0.0, self.max_rate - self._level)), now)
+
+    def doubt(self, now: float) -> None:
+        """Leave room for a single call."""
+        self.empty(now)
+
+    def level(self, now: float) -> float:
+        """Return the seconds until it is full."""
+        return max(0.0, self._full_at - now)
+
+    def learn(self, level: float, now: float) -> None:
+        """Let it be full after `level` seconds; since when it is full, it knows itself."""
+        self._last_check = max(now, self._last_check)
+        self._level = max(0.0, level * self.rate)
+        self._full_at = self._last_check + level if level > 0 else min(self._full_at, now)
 
     def idle(self, now: float) -> bool:
         """Tell whether it is full."""
@@ -159,6 +191,37 @@ class Quota:
 
     def empty(self, now: float) -> None:
         """Change nothing: what was counted is exact."""
+
+    def exhaust(self, cost: int, now: float) -> None:
+        """Take `cost`, or what there is: somebody may have, and nobody knows."""
+        self._forget(now)
+        self.take(min(cost, max(0, self.most - self._total)), now)
+
+    def doubt(self, now: float) -> None:
+        """Count as if all calls of the window had gone, evenly."""
+        first = self._index(self._forget(now)) - pacing.SLICES + 1
+        gone = [self.most * slice_ // pacing.SLICES for slice_ in range(pacing.SLICES + 1)]
+        self._slices = [
+            [first + at, after - before] for at, (before, after) in enumerate(pairwise(gone))
+        ]
+        self._total = self.most
+
+    def level(self, now: float) -> float:
+        """Return the calls in the window."""
+        self._forget(now)
+        return self._total
+
+    def learn(self, level: float, now: float) -> None:
+        """Let there be `level` calls in the window: the latest of those known, and the rest now."""
+        self._forget(now)
+        self.take(max(0, round(level) - self._total), now)
+        while self._total > level:
+            oldest = self._slices[0]
+            gone = min(oldest[1], self._total - round(level))
+            oldest[1] -= gone
+            self._total -= gone
+            if not oldest[1]:
+                self._slices.pop(0)
 
     def idle(self, now: float) -> bool:
         """Tell whether nothing is counted."""

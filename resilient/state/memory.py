@@ -1,6 +1,7 @@
 """The scopes of this process, made when first needed and forgotten when idle."""
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -11,7 +12,7 @@ from resilient.config.service import Service
 from resilient.core.pacing import Pace, pace, part
 from resilient.model import Scope
 from resilient.state.gates import Gate, LimitGate, PoolGate, ScopeGate
-from resilient.state.gauge import gauge
+from resilient.state.gauge import Gauge, gauge
 from resilient.state.lane import Lane
 from resilient.state.scope import ScopeState
 
@@ -83,15 +84,27 @@ def needs(service: Service) -> "dict[str | None, Needs]":
     }
 
 
+class Maker(Protocol):
+    """Makes the gates of a service whose state is shared with other processes."""
+
+    def scope(self, state: ScopeState) -> ScopeGate:
+        """Return the gate of a scope."""
+
+    def limit(self, name: str, scope: Scope, gauge: Gauge) -> LimitGate:
+        """Return the gate of a limit."""
+
+
 @attrs.define(eq=False, repr=False)
 class Memory:
     """All scopes, limits and lanes of one middleware.
 
     Attributes:
+        maker: Makes what is shared with other processes; None: nothing is.
         limits: By their names, then by their scopes.
         needs: What calls have to pass, by service, then by endpoint.
     """
 
+    maker: Maker | None = None
     scopes: dict[Scope, ScopeGate] = attrs.field(factory=dict)
     limits: dict[str, dict[Scope, LimitGate]] = attrs.field(factory=dict)
     lanes: dict[tuple[object, ...], Lane] = attrs.field(factory=dict)
@@ -119,10 +132,20 @@ class Memory:
         lane = self.lanes.get(key)
         if lane is None:
             scopes = {kind: self._scope(service, kind, names.of(kind)) for kind in needed.kinds}
-            limits = tuple(self._limits(needed, names, scopes, now))
-            queue = service.max_queue
-            lane = self.lanes[key] = Lane(tuple(scopes.values()), limits, rooms, queue, urgent)
+            limits = tuple(self._limits(service, needed, names, scopes, now))
+            lane = self.lanes[key] = Lane(
+                scopes=tuple(scopes.values()),
+                limits=limits,
+                pools=rooms,
+                max_queue=service.max_queue,
+                urgent=urgent,
+                shared=self._maker(service) is not None,
+            )
         return lane
+
+    def _maker(self, service: Service) -> Maker | None:
+        """Return who makes a service's gates; who merely observes takes nothing from others."""
+        return self.maker if service.mode == "enforce" else None
 
     def _needed(self, service: Service, endpoint: str) -> Needs:
         found = self.needs.get(service.name)
@@ -138,12 +161,19 @@ class Memory:
             ban = None if kind == "endpoint" else service.catalog.ban
             limited = any(kind in per for limit in service.catalog.limits for per in limit.per)
             guarded = limited or ban is not None
-            gate = self.scopes[scope] = ScopeGate(ScopeState(scope, guarded, ban))
+            state, maker = ScopeState(scope, guarded, ban), self._maker(service)
+            gate = self.scopes[scope] = maker.scope(state) if maker else ScopeGate(state)
         return gate
 
     def _limits(
-        self, needed: Needs, names: Names, scopes: Mapping[ScopeKind, ScopeGate], now: float
+        self,
+        service: Service,
+        needed: Needs,
+        names: Names,
+        scopes: Mapping[ScopeKind, ScopeGate],
+        now: float,
     ) -> Iterator[LimitGate]:
+        maker = self._maker(service)
         for limit in needed.limits:
             gates = self.limits.setdefault(limit.name, {})
             for per in limit.per:
@@ -151,7 +181,9 @@ class Memory:
                 scope = _scope_of(within, names)
                 gate = gates.get(scope)
                 if gate is None:
-                    gate = gates[scope] = LimitGate(limit.name, gauge(limit.pace, limit.most, now))
+                    fresh = gauge(limit.pace, limit.most, now)
+                    make = maker.limit if maker else LimitGate
+                    gate = gates[scope] = make(limit.name, scope, fresh)
                     for each in within:
                         each.limits += (gate,)
                 yield gate

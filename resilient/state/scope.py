@@ -137,7 +137,7 @@ class ScopeState:
         if self.probe is call:
             self.probe = None
 
-    def answered(self, call: object, sent_at: float, *, marked: bool) -> Change | None:
+    def answered(self, call: object, sent_at: float, *, marked: bool = False) -> Change | None:
         """Note an answer; `marked` if it paused or blocked this scope."""
         self.in_flight -= 1
         self.heard = True

@@ -8,7 +8,7 @@ import attrs
 from resilient.model import Scope
 from resilient.state.gates import Reason
 
-Why = Literal["blocked", "queue", "deadline", "closed"]
+Why = Literal["blocked", "queue", "deadline", "closed", "store"]
 """Why a call is refused."""
 
 

@@ -1,0 +1,67 @@
+"""What a call that may have to wait is told: for how long, or why it is refused at once."""
+
+import attrs
+
+from resilient.state.gates import A_MOMENT, LimitGate, ScopeGate, Wait
+from resilient.state.lane import Lane, Waiter
+from resilient.state.order import Order
+from resilient.state.waiting import Delay, Refused
+
+
+@attrs.define(eq=False, repr=False)
+class Foresight(Order):
+    """Foresees waits."""
+
+    def _refuse_at_once(self, lane: Lane, waiter: Waiter) -> None:
+        now = self.now()
+        for gate in lane.scopes:
+            hold = gate.check(waiter.cost, now)
+            if hold is not None and hold.reason == "blocked":
+                raise Refused("blocked", hold.seconds, gate.state.scope)
+        self._refuse_beyond(lane, waiter.cost)
+        seconds = self.foresee(lane, waiter.cost)
+        if now + seconds > waiter.deadline - A_MOMENT:
+            raise Refused("deadline", seconds)
+
+    def _refuse_beyond(self, lane: Lane, cost: int, others: int = 0) -> None:
+        """Refuse whoever would wait where too many do, beside `others` that do not count."""
+        for gate in lane.scopes if not lane.urgent else ():
+            if gate.state.waiting - others >= lane.max_queue:
+                raise Refused("queue", self.foresee(lane, cost), gate.state.scope)
+
+    def foresee(self, lane: Lane, cost: int, later: int = 0) -> float:
+        """Return the seconds that a call would wait at least, were it to queue now.
+
+        Args:
+            lane: Where it queues.
+            cost: What it takes.
+            later: What those take who wait and come after it, itself included if it waits.
+        """
+        now = self.now()
+        if lane.urgent:
+            waits = (gate.check(cost, now) for gate in lane.gates)
+            return max((wait.seconds or 0.0 for wait in waits if wait), default=0.0)
+        ahead = ((gate, lane.ahead(gate) - later) for gate in lane.gates)
+        return max((gate.foresee(those, cost, now) for gate, those in ahead), default=0.0)
+
+    def _delay(
+        self, lane: Lane, waiter: Waiter, wait: Wait | None, behind: int = 0, later: int = 0
+    ) -> Delay:
+        now = self.now()
+        gate = wait.gate if wait is not None else lane.filed or lane.gates[0]
+        held = gate.check(waiter.cost, now)
+        seconds: float | None = None
+        if held is None or held.seconds is not None:
+            ahead = ((gate, lane.ahead(gate) - later) for gate in lane.gates)
+            waits = [gate.foresee(those, waiter.cost, now) for gate, those in ahead]
+            seconds = max(waits)
+            gate = lane.gates[waits.index(seconds)] if seconds else gate
+            held = gate.check(waiter.cost, now)
+        return Delay(
+            # Of an answer, or a free connection, nobody knows when it comes.
+            seconds=seconds or None,
+            position=lane.live - behind + 1,
+            reason=gate.reason if held is None else held.reason,
+            limit=gate.name if isinstance(gate, LimitGate) else None,
+            scope=str(gate.state.scope) if isinstance(gate, ScopeGate) else None,
+        )

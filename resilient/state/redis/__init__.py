@@ -1,0 +1,1 @@
+"""Scope state that many machines share through Redis."""

@@ -1,0 +1,240 @@
+"""What a process asks the store, and what it tells it: each with what follows from the reply."""
+
+from asyncio import Future
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
+
+import attrs
+
+from resilient.state.gates import A_MOMENT
+from resilient.state.grant import Changed, Grant
+from resilient.state.lane import Lane
+from resilient.state.redis import wire
+from resilient.state.redis.gates import SharedLimit, SharedScope, Word
+from resilient.state.redis.link import Command, Unreachable
+from resilient.state.store import End, Queues, Ticket
+
+POLL: Final = 0.05
+"""Seconds until a process asks again about what only an event in another can end."""
+
+RECHECK: Final = 1.0
+"""Seconds until it asks again about a pause or a block: somebody may have lifted it by hand."""
+
+
+def scopes(lane: Lane) -> Sequence[SharedScope]:
+    """Return the scopes of a shared lane."""
+    return cast("Sequence[SharedScope]", lane.scopes)
+
+
+def limits(lane: Lane) -> Sequence[SharedLimit]:
+    """Return the limits of a shared lane."""
+    return cast("Sequence[SharedLimit]", lane.limits)
+
+
+def shared(lane: Lane) -> "Sequence[SharedScope | SharedLimit]":
+    """Return the gates of a shared lane that the store decides on, in its order."""
+    return cast("Sequence[SharedScope | SharedLimit]", lane.scopes + lane.limits)
+
+
+def _flying(lane: Lane) -> list[int]:
+    return [gate.state.in_flight for gate in lane.scopes]
+
+
+def _learn(lane: Lane, views: Mapping[int, wire.ScopeView], mine: object, now: float) -> None:
+    for index, gate in enumerate(scopes(lane)):
+        gate.learn(views.get(index), mine, now)
+
+
+@attrs.define(eq=False)
+class Ask:
+    """May the oldest of a lane go?
+
+    Attributes:
+        number: Of the first grant.
+        now: The time, when the reply is here.
+        confessed: Of each limit, how many calls went while the store was down.
+    """
+
+    lane: Lane
+    queues: Queues
+    passage: wire.Passage
+    instance: str
+    number: int
+    now: Callable[[], float]
+    confessed: Sequence[int] = attrs.field(default=(), init=False)
+
+    def prepare(self) -> Command:
+        """Return the script call."""
+        costs = [each.cost for each in self.queues.gather(self.lane)]
+        flying = _flying(self.lane)
+        now = self.now()
+        confessions = [each.confess(now) for each in limits(self.lane)]
+        self.confessed = [calls for _, calls in confessions]
+        taken = [level for level, _ in confessions]
+        return wire.ask(self.passage, self.instance, self.number, flying, costs, taken=taken)
+
+    def told(self, reply: Any) -> None:
+        """Let those go who may, and note what holds up the next."""
+        asked = wire.asked(self.passage, reply, len(self.lane.asked))
+        lane, waiting, now = self.lane, self.lane.asked, self.now()
+        for gate in shared(lane):
+            gate.shut.end(lane)
+        numbers = range(self.number, self.number + asked.granted)
+        tickets = [Ticket(number, asked.now, asked.watched) for number in numbers]
+        grants = self.queues.granted(lane, tickets)
+        _learn(lane, asked.scopes, grants[-1] if grants else None, now)
+        for limit, level in zip(limits(lane), asked.levels, strict=True):
+            limit.learn(level, now)
+        if asked.reason is not None:
+            cost = waiting[asked.granted].cost
+            shared(lane)[asked.index].shut.word = _word(asked, cost, now)
+        self.queues.go_on(lane)
+
+    def lost(self, *, sent: bool) -> None:
+        """Let them wait for something else; what may have been granted counts as spent."""
+        cost, now = sum(each.cost for each in self.lane.asked), self.now()
+        for gate in shared(self.lane):
+            gate.shut.end(self.lane)
+        self.queues.granted(self.lane, ())
+        for limit, calls in zip(limits(self.lane), self.confessed, strict=False):
+            limit.untold += calls
+            if sent:
+                limit.gauge.exhaust(cost, now)
+
+
+def _word(asked: wire.Asked, cost: int, now: float) -> Word:
+    wait = asked.wait
+    match asked.reason:
+        case "limit":
+            when = now + max(wait or 0.0, A_MOMENT)
+            return Word("limit", when, when, cost)
+        case "pause":
+            left = wait or 0.0
+            return Word("pause", now + left, now + min(left, RECHECK))
+        case "blocked":
+            end = float("inf") if wait is None else now + wait
+            return Word("blocked", end, min(end, now + RECHECK))
+        case _:
+            until = None if wait is None else now + wait
+            return Word("probe", until, now + min(POLL, POLL if wait is None else wait))
+
+
+def _word_of(view: wire.ScopeView | None, now: float) -> Word | None:
+    """Return what holds everybody up in a scope, or None."""
+    if view is None:
+        return None
+    if view.blocked is not None:
+        end = float("inf") if view.blocked.until is None else now + view.blocked.until
+        if end > now:
+            return Word("blocked", end, min(end, now + RECHECK))
+    if view.paused > 0:
+        return Word("pause", now + view.paused, now + min(view.paused, RECHECK))
+    return None
+
+
+@attrs.define(eq=False)
+class Ending:
+    """So an attempt ended.
+
+    Attributes:
+        future: Gets what has become of the scopes; None: the store did not answer.
+    """
+
+    grant: Grant
+    end: End
+    passage: wire.Passage
+    instance: str
+    now: Callable[[], float]
+    future: Future[list[Changed] | None]
+
+    def prepare(self) -> Command:
+        """Return the script call."""
+        grant, ticket = self.grant, self.grant.ticket
+        return wire.end(
+            self.passage,
+            self.instance,
+            number=0 if ticket is None else ticket.number,
+            flying=_flying(grant.lane),
+            how=self.end.how,
+            granted=0 if ticket is None else ticket.at,
+            cost=0 if ticket is None else grant.cost,
+            marks=self.end.marks,
+            latch=self.end.latch,
+        )
+
+    def told(self, reply: Any) -> None:
+        """Note what has become of the scopes."""
+        ended, lane = wire.ended(self.passage, reply), self.grant.lane
+        found = [
+            Changed(
+                scope=lane.scopes[each.index].state.scope,
+                change=each.change,
+                seconds=each.seconds,
+                reason=each.reason,
+            )
+            for each in ended.changes
+        ]
+        now, admission = self.now(), self.grant.admission
+        _learn(lane, ended.scopes, None, now)
+        for index, gate in enumerate(scopes(lane)):
+            gate.shut.word = _word_of(ended.scopes.get(index), now)
+        if not self.future.done():
+            self.future.set_result(found)
+        admission.moved(lane.scopes)
+        admission.serve(lane.scopes)
+
+    def lost(self, *, sent: bool) -> None:  # noqa: ARG002 - it is not told again in any case
+        """Leave it at what this process knows."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+@attrs.define(eq=False)
+class Sign:
+    """This instance is there.
+
+    Attributes:
+        command: That says so.
+        instances: How many there are, by service.
+    """
+
+    command: Command
+    service: str
+    instances: dict[str, int]
+
+    def prepare(self) -> Command:
+        """Return the script call."""
+        return self.command
+
+    def told(self, reply: Any) -> None:
+        """Note how many there are."""
+        self.instances[self.service] = wire.saw(reply)
+
+    def lost(self, *, sent: bool) -> None:
+        """Leave it at those last seen."""
+
+
+@attrs.define(eq=False)
+class Question:
+    """A command whose reply is for whoever asks.
+
+    Attributes:
+        future: Gets the reply, or Unreachable.
+    """
+
+    command: Command
+    future: Future[Any]
+
+    def prepare(self) -> Command:
+        """Return the command."""
+        return self.command
+
+    def told(self, reply: Any) -> None:
+        """Pass the reply on."""
+        if not self.future.done():
+            self.future.set_result(reply)
+
+    def lost(self, *, sent: bool) -> None:
+        """Say that there is none."""
+        if not self.future.done():
+            self.future.set_exception(Unreachable("there is no reply", sent=sent))

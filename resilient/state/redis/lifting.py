@@ -1,0 +1,52 @@
+"""Lifting pauses and blocks for all processes, also those that this one has not met."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final
+
+from resilient.model import Scope
+from resilient.state.redis import keys, wire
+from resilient.state.redis.link import Command
+
+MOST: Final = 1000
+"""Scopes that one script call lifts at most."""
+
+Run = Callable[[Sequence[Command]], Awaitable[list[Any]]]
+"""Sends commands and returns their replies."""
+
+
+async def lift(
+    run: Run, prefix: str, known: Iterable[Scope], service: str, wanted: Callable[[Scope], bool]
+) -> list[Scope]:
+    """Release scopes of a service, and return those that were paused or blocked.
+
+    Args:
+        run: Sends commands.
+        prefix: Of all keys.
+        known: Scopes that this process has met: also those whose names are no part of a key.
+        service: Whose scopes.
+        wanted: Tells whether a scope is meant.
+    """
+    found = {keys.scope(prefix, scope): scope for scope in known if scope.service == service}
+    async for key in _stored(run, prefix, service):
+        if key not in found and (scope := keys.scope_of(prefix, service, key)) is not None:
+            found[key] = scope
+    meant = [scope for scope in found.values() if wanted(scope)]
+    lifted: list[Scope] = []
+    for start in range(0, len(meant), MOST):
+        part = meant[start : start + MOST]
+        (reply,) = await run([wire.release(prefix, part)])
+        were = wire.released(reply, len(part))
+        lifted += [scope for scope, was in zip(part, were, strict=True) if was]
+    return lifted
+
+
+async def _stored(run: Run, prefix: str, service: str) -> AsyncIterator[str]:
+    """Yield the keys of all scopes of a service."""
+    cursor = b"0"
+    while True:
+        (page,) = await run([wire.names(prefix, service, cursor)])
+        cursor, names = wire.named(page)
+        for name in names:
+            yield name
+        if cursor == b"0":
+            return

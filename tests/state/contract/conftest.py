@@ -1,0 +1,32 @@
+"""The contract runs against both stores: in process in virtual time, and on a Redis in real time.
+
+What it claims is the same, so are its tests: only the loop tells which store it is.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+from shared_desk import Desks, desks_of
+
+from resilient.testing import VirtualTimeLoop
+
+_LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "in process": VirtualTimeLoop,
+    "redis": asyncio.new_event_loop,
+}
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run each test on two loops."""
+    return _LOOPS
+
+
+@pytest.fixture
+async def desks(request: pytest.FixtureRequest) -> AsyncIterator[Desks]:
+    """Desks of the store that this run is about."""
+    alone = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
+    async with desks_of(None if alone else request.getfixturevalue("redis_server")) as found:
+        yield found
