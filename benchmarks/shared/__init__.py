@@ -1,0 +1,1 @@
+"""What one limit for many processes costs, beside the libraries that offer one."""
