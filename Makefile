@@ -12,7 +12,7 @@ ARGS ?=
 COVER := --cov --cov-report=term-missing:skip-covered --cov-fail-under=99.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test soak mutate fuzz check lint types clean
+.PHONY: help setup drill redis test soak mutate fuzz check lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +22,13 @@ setup: $(STAMP) ## build .venv, once for each pyproject.toml (PYTHON=… chooses
 drill: $(STAMP) ## show the main job on every shipped catalog (ARGS=my.yaml: on your own)
 	@$(BIN)/resilient drill $(ARGS)
 
-test: $(STAMP) ## run all tests (ARGS='-k words -x' goes to pytest)
+redis: ## install redis-server where apt can; without it tests are skipped, or fail if CI is set
+	@sh tests/install_redis.sh
+
+test: $(STAMP) redis ## run all tests (ARGS='-k words -x' goes to pytest)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-soak: $(STAMP) ## test the promises at full size, and print their figures (minutes)
+soak: $(STAMP) redis ## test the promises at full size, and print their figures (minutes)
 	@$(BIN)/python -m pytest tests/promises --soak -n auto --maxprocesses 4 --dist load $(ARGS)
 
 mutate: $(STAMP) ## break limiter, decisions, replay, redaction on purpose: 90 % must be seen
@@ -64,5 +67,5 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	@echo "Installing into .venv ($$($(BIN)/python --version)) …"
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable ".[cli]" --group dev
+	@$(BIN)/python -m pip install --quiet --editable ".[cli,redis]" --group dev
 	@touch $@

@@ -1,6 +1,6 @@
 """What every test can use: a virtual-time loop, a scripted server, and captured events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest_asyncio
 from acme import Connect, connecting
 from hypothesis import settings
 from raw_server import RawServer, raw_serving
+from redis_server import RedisServer
 from server import Server, serving
 
 # The same examples on every machine, and none fails because the machine is slow.
@@ -75,3 +76,17 @@ async def raw() -> AsyncIterator[RawServer]:
 def reach(raw: RawServer, tmp_path: Path) -> Connect:
     """Open a client of the server of bytes, as `connect` does of the scripted one."""
     return connecting(raw, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _shared_redis() -> Iterator[RedisServer]:
+    """Run one redis-server for all tests of this process."""
+    with RedisServer() as found:
+        yield found
+
+
+@pytest.fixture
+def redis_server(_shared_redis: RedisServer) -> RedisServer:
+    """A redis-server on a unix socket, as new; a test may suspend, kill and configure it."""
+    _shared_redis.reset()
+    return _shared_redis

@@ -32,6 +32,7 @@ class Toxin:
         cut: Bytes that pass until the connection ends; 0: it ends instead of the first one.
         ending: How it ends then.
         stall: Bytes that pass until nothing passes any more.
+        change: Gives what passes instead of a chunk.
     """
 
     latency: Callable[[], float] | None = None
@@ -39,6 +40,7 @@ class Toxin:
     cut: int | None = None
     ending: Ending = "rst"
     stall: int | None = None
+    change: Callable[[bytes], bytes] | None = None
 
 
 @attrs.define(eq=False)
@@ -99,6 +101,7 @@ class Flow:
             due, data = await self._queue.get()
             if due > loop.time():
                 await asyncio.sleep(due - loop.time())
+            data = self._changed(data)
             while data:
                 room = self._room()
                 if room == 0:
@@ -113,6 +116,10 @@ class Flow:
             if self._is_cut():
                 return self.toxin().ending
         return None
+
+    def _changed(self, data: bytes) -> bytes:
+        change = self.toxin().change
+        return data if change is None or not data else change(data)
 
     def _room(self) -> int:
         """Return how many bytes may be written at once now; 0: none ever."""

@@ -6,7 +6,6 @@ import attrs
 
 from resilient.config.service import StoreMode
 
-
 UNSEEN: Final = 10
 """How many instances there are taken to be by one that the store has never answered."""
 
