@@ -1,24 +1,33 @@
-"""`resilient drill`: the main job end to end, on emulated APIs, in virtual time."""
+"""`resilient drill`: the main job end to end, on emulated APIs.
 
-import logging
-import os
+One process is drilled in virtual time; several that share a store in real time, for it is
+Redis's time that counts.
+"""
+
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from resilient.cli.terminal import in_words, refuse_config, show, show_json, show_table
-from resilient.config.build import load
+from resilient.cli.drilling import bars, exceeded, strictest, undisturbed
+from resilient.cli.terminal import refuse, refuse_config, show, show_json, show_table
+from resilient.config import resources
+from resilient.config.build import load, one_service
 from resilient.config.references import POLICY_NAMES
-from resilient.config.service import Service
+from resilient.config.service import Config, Service, SharedStore
 from resilient.errors import ConfigError
 
 if TYPE_CHECKING:
-    from resilient.testing.drill import LimitUse, Result
+    from resilient.testing.drill import Result
+
+ALONE = "unisender"
+"""The catalog that several processes are drilled on unless told."""
+
+USUAL, MOST = 4, 64
+"""Processes: unless told, and at most."""
+
+SECONDS = 20.0
+"""How long they call unless told: long enough for a share of each, short enough to watch."""
 
 _HEADERS = (
     "service", "errors", "retry", "back off", "re-auth", "fail fast", "block", "none",
@@ -28,22 +37,51 @@ _HEADERS = (
 
 
 def command(
-    file: Annotated[
-        Path | None, typer.Argument(help="A configuration; without one, every shipped catalog.")
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A configuration, or a shipped catalog; without one, every shipped catalog "
+            f"(with processes: {ALONE}).",
+        ),
     ] = None,
     *,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Several processes, with this Redis: a URL as in a configuration, or 'redis' "
+            "for a redis-server that is started and stopped; 'memory': none.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST, help=f"How many; {USUAL} unless told."),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=2, max=600, help=f"How long processes call; {SECONDS} unless told."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Let emulated APIs report every error they document, then load them to their limits.
 
+    With --store or --processes: let several processes load one API in real time, and show
+    whether they keep its limits together.
+
     Exit status 1 if an error got another reaction than its policy says, or a limit was exceeded.
     """
+    together = store is not None or processes is not None
+    if seconds is not None and not together:
+        refuse("--seconds is for several processes: give --processes, or --store")
     try:
-        services = _services(file)
+        config = _source(ALONE if together and source is None else source)
+        if together:
+            _run_together(config, store, processes or USUAL, seconds or SECONDS, as_json=as_json)
     except ConfigError as error:
         refuse_config(error)
-    with _undisturbed():
-        results = list(_drilled(services))
+    with undisturbed():
+        results = list(_drilled(config.services))
     passed = all(result.passed for result in results)
     if as_json:
         show_json({"passed": passed, "services": [result.asdict() for result in results]})
@@ -52,44 +90,45 @@ def command(
     raise typer.Exit(0 if passed else 1)
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Enforce, whatever the shell is set to, and log nothing: a drill's failures are no news."""
-    log = logging.getLogger("resilient")
-    level, mode = log.level, os.environ.pop("RESILIENT_MODE", None)
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        os.environ.update({} if mode is None else {"RESILIENT_MODE": mode})
+def _run_together(
+    config: Config, store: str | None, processes: int, seconds: float, *, as_json: bool
+) -> NoReturn:
+    from resilient.cli.drill_together import run_together, show_together
+
+    with undisturbed():
+        found = run_together(config.services, _store(config, store), processes, seconds)
+    show_together(found, as_json=as_json)
+    raise typer.Exit(0 if found.passed else 1)
 
 
-def _services(file: Path | None) -> Sequence[Service]:
+def _store(config: Config, told: str | None) -> SharedStore | None:
+    """Return the store that was told, else the configuration's."""
+    if told is None:
+        return config.store
+    return None if told == "memory" else SharedStore(url=told)
+
+
+def _source(source: str | None) -> Config:
+    """Return the configuration that is meant; without one, or for a catalog, just services."""
     from resilient.testing.drill import shipped_services
 
-    services = shipped_services() if file is None else load(file).services
-    if not services:
-        raise ConfigError(f"{file} has no services to drill")
-    return services
+    if source is None:
+        return Config(services=shipped_services())
+    if source in resources.names("catalogs"):
+        return Config(services=(one_service(source),))
+    found = load(source)
+    if not found.services:
+        raise ConfigError(f"{source} has no services to drill")
+    return found
 
 
 def _drilled(services: Sequence[Service]) -> "Iterator[Result]":
     from resilient.testing.drill import drill
     from resilient.testing.loop import run
 
-    columns = (
-        TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[phase]}"), TimeElapsedColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with bars() as add:
         for service in services:
-            bar = bars.add_task(service.name, total=None, phase="")
-
-            def progress(done: int, whole: int, phase: str, bar: object = bar) -> None:
-                bars.update(bar, completed=done, total=whole, phase=phase)  # type: ignore[arg-type]
-
-            yield run(drill(service, progress))
+            yield run(drill(service, add(service.name)))
 
 
 def _show(results: "Sequence[Result]", *, passed: bool) -> None:
@@ -97,14 +136,8 @@ def _show(results: "Sequence[Result]", *, passed: bool) -> None:
     for result in results:
         for fault in result.faults:
             show(f"{result.service}: {fault}", style="red")
-        for limit in result.limits:
-            if not limit.holds:
-                show(
-                    f"{result.service}: limit {limit.name} of {limit.scope} was exceeded: "
-                    f"{limit.most} calls in {in_words(limit.period)}, {limit.refused} refused, "
-                    f"{limit.calls} allowed",
-                    style="red",
-                )
+        for line in exceeded(result.service, result.limits):
+            show(line, style="red")
     minutes = sum(result.virtual_seconds for result in results) / 60
     total = sum(result.attempts for result in results)
     bans = sum(result.bans for result in results)
@@ -116,7 +149,7 @@ def _show(results: "Sequence[Result]", *, passed: bool) -> None:
 
 
 def _rows(result: "Result") -> "Iterator[tuple[str, ...]]":
-    limits = list(_strictest(result.limits)) or [("none documented", "", "")]
+    limits = list(strictest(result.limits)) or [("none documented", "", "")]
     counts = (str(result.policies.get(name, 0)) for name in POLICY_NAMES)
     numbers = (
         result.calls,
@@ -130,15 +163,3 @@ def _rows(result: "Result") -> "Iterator[tuple[str, ...]]":
     yield (*head, *limits[0])
     for limit in limits[1:]:
         yield (*("" for _ in head), *limit)
-
-
-def _strictest(limits: "Sequence[LimitUse]") -> Iterator[tuple[str, str, str]]:
-    """Yield, of each limit, the scope that was used most: accounts are many."""
-    worst: dict[tuple[str, str], LimitUse] = {}
-    for each in limits:
-        key = (each.name, each.scope.partition(":")[0])
-        if key not in worst or each.most > worst[key].most:
-            worst[key] = each
-    for (name, kind), each in worst.items():
-        used = "" if each.used is None else f"{each.used:.1%}"
-        yield f"{name} per {kind}", f"{each.most} / {each.calls} in {in_words(each.period)}", used

@@ -15,7 +15,7 @@ from resilient.middleware import Middleware
 from resilient.options import options
 from resilient.session import session
 from resilient.testing.drill.result import LimitUse, Result, Tale
-from resilient.testing.drill.subject import Ask, ask, credential, loads, served
+from resilient.testing.drill.subject import Ask, ask, credential, hiccups, loads, served
 from resilient.testing.emulator import Emulator, NotRenderable, Rendering, Tally
 from resilient.testing.emulator.render import Renderer
 
@@ -201,11 +201,7 @@ class _Run:
 
     def _sabotage(self, found: Credential | None) -> None:
         """Order faults of the server, and let the credential expire once."""
-        worst = [
-            e
-            for e in self.service.catalog.entries
-            if e.policy == "retry" and not e.bindings and e.kind != "text"
-        ]
+        worst = hiccups(self.service.catalog)
         for i in range(FAULTS):
             if worst:
                 self.emulator.script(worst[i % len(worst)])

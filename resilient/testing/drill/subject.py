@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from resilient.catalog import Catalog, Endpoint, Place
+from resilient.catalog import Catalog, Endpoint, Entry, Place
 from resilient.config import resources
 from resilient.config.build import one_service
 from resilient.config.service import Service
@@ -42,14 +42,30 @@ def served(service: Service, emulator: Emulator) -> Service:
 
 def credential(catalog: Catalog, emulator: Emulator) -> Credential | None:
     """Return what the vendor wants, as good as the emulator gives it."""
+    return signer(catalog, tokens(catalog, emulator))
+
+
+def tokens(catalog: Catalog, emulator: Emulator) -> dict[str, Any]:
+    """Return the first pair of tokens, if that is what the vendor wants."""
+    rule = catalog.credential
+    wanted = rule is not None and rule.kind == "oauth2" and rule.token is not None
+    return emulator.issue_tokens() if wanted else {}
+
+
+def signer(catalog: Catalog, pair: dict[str, Any]) -> Credential | None:
+    """Return what signs calls the way the vendor wants it.
+
+    Args:
+        catalog: The vendor's.
+        pair: What `tokens` returned.
+    """
     rule = catalog.credential
     if rule is None:
         return None
     if rule.kind == "session":
         own = {f.value: "drill" for f in rule.fields if f.value != "session"}
         return SessionId(own, {"login": "drill", "password": "drill"})
-    if rule.kind == "oauth2" and rule.token is not None:
-        pair = emulator.issue_tokens()
+    if pair:
 
         async def load() -> dict[str, Any]:
             return pair
@@ -89,6 +105,16 @@ def ask(catalog: Catalog, rendering: Rendering) -> Ask:
         xml=rendering.answer.form == "xml",
         headers={"X-Emulate": rendering.key},
     )
+
+
+def hiccups(catalog: Catalog) -> list[Entry]:
+    """Return the errors that a server has now and then, and another attempt has not."""
+    return [e for e in catalog.entries if e.policy == "retry" and is_plain(e)]
+
+
+def is_plain(entry: Entry) -> bool:
+    """Tell whether any request may meet an error."""
+    return not entry.bindings and entry.kind != "text"
 
 
 def loads(catalog: Catalog) -> list[Ask]:
