@@ -8,6 +8,7 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, ClassVar, Final, TypeVar
 
 import attrs
@@ -29,7 +30,14 @@ from resilient.errors import ConfigError
 from resilient.state.redis.link import Address, Command, ErrorReply, Unreachable
 from resilient.state.redis.scripts import Script
 
+hiredis: Any = import_module("hiredis") if HIREDIS_AVAILABLE else None
+
 T = TypeVar("T")
+
+
+def _pack(commands: Sequence[Command]) -> list[bytes]:
+    return [hiredis.pack_command(each) for each in commands]
+
 
 _FAILURES: Final = (OSError, RedisError, LookupError, TypeError, ValueError, Unreachable)
 """What redis-py raises, the built-in ones where it stumbles over nonsense; and our own."""
@@ -123,8 +131,9 @@ class Connected:
             await self._connection.disconnect(nowait=not wait)
 
     async def _write(self, commands: Sequence[Command]) -> None:
-        packed = self._connection.pack_commands(commands)  # type: ignore[arg-type]
-        await self._connection.send_packed_command(packed)
+        # In asyncio redis-py packs in Python also where hiredis is there, in seven times the time.
+        pack: Any = self._connection.pack_commands if hiredis is None else _pack
+        await self._connection.send_packed_command(pack(commands))
 
     async def _reply(self) -> Any:
         try:
