@@ -115,7 +115,7 @@ class World:
             ]
         self.passages = {each: wire.Passage.of(self.prefix, each, LEASE) for each in self.lanes}
         for way in self.lanes:
-            self._ask(way, INSTANCES[0], [way.most or 1])
+            self._ask(way, INSTANCES[0], [int(way.most)])
 
     def step(self) -> None:
         """Do something, and compare what the scripts and the model make of it."""
@@ -143,7 +143,7 @@ class World:
         self.model.desk.time = self.driven.now / 1e6
 
     def _ask(self, lane: Lane, instance: str, costs: list[int]) -> None:
-        costs = [min(cost, lane.most or cost) for cost in costs]
+        costs = [min(cost, int(lane.most)) for cost in costs]
         flying, number, passage = self._flying(lane, instance), self._number, self.passages[lane]
         self._number += len(costs)
         answer, grants = self.model.ask(lane, instance, costs, flying)
