@@ -259,8 +259,9 @@ class Middleware:
             return scope.service == service and (credential is None or mine or within)
 
         self._directory.servings[service].forgive(credential)
-        here = [each.scope for each in self._admission.release(wanted)]
+        # For all first: whoever waits here asks as soon as it is released here.
         everywhere = await self._store.release(service, wanted)
+        here = [each.scope for each in self._admission.release(wanted)]
         scopes = [str(scope) for scope in dict.fromkeys((*here, *everywhere))]
         for scope in scopes:
             name = "resilient.scope_released"

@@ -15,7 +15,7 @@ from resilient.state.redis import wire
 from resilient.state.redis.scripts import ADMIT, RELEASE, SETTLE, Script
 
 _CLOCK = ("redis.call('TIME')", "cjson.decode(table.remove(KEYS))")
-_LASTING = (", 'PX', milliseconds(micros)", "")
+_LASTING = (", 'EX', string.format('%d', max(1, ceil(micros / SECOND)))", "")
 SCRIPTS = (ADMIT, SETTLE, RELEASE)
 START = 1_000_000_000
 """Microseconds: where the clock begins."""

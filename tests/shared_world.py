@@ -150,7 +150,8 @@ class World:
         self.owners |= dict.fromkeys(grants, instance)
         asked = self.driven.ask(passage, instance, number, costs, flying)
         self._count("ask", *(["grant"] * len(grants)), f"held: {answer.reason}")
-        assert told(answer) == told(asked), f"ask {costs}: {told(answer)} {told(asked)}"
+        expected, found = told(answer), told(asked, passage.units)
+        assert expected == found, f"ask {costs}: {expected} {found}"
         self._compare(lane, instance, asked.scopes)
         self._wait = min(answer.wait or 0, 64 * TICK)
         self.open += [
@@ -236,12 +237,12 @@ def micros(seconds: float | None) -> int:
     return -1 if seconds in (None, float("inf")) else round(seconds * 1e6)
 
 
-def told(answer: Any) -> tuple[object, ...]:
+def told(answer: Any, units: Sequence[int] = ()) -> tuple[object, ...]:
     """Return what an ask was answered, in whole microseconds."""
     wait, levels = answer.wait, answer.levels
     if isinstance(answer, wire.Asked):
         wait = None if wait is None else micros(wait)
-        levels = tuple(round(each * 1e6) if isinstance(each, float) else each for each in levels)
+        levels = tuple(round(each * unit) for each, unit in zip(levels, units, strict=True))
     return answer.granted, answer.watched, answer.reason, answer.index, wait, levels
 
 

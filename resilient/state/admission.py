@@ -63,8 +63,6 @@ class Admission(Asking):
         waiter = Waiter(arrival, cost, deadline, _future(), on_delay)
         delay = None
         if rule == "store" and wait is None and lane.filed is None:
-            if lane.live:
-                self._refuse_beyond(lane, cost)
             lane.tell_later(waiter)
         else:
             self._refuse_at_once(lane, waiter)

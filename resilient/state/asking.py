@@ -65,6 +65,11 @@ class Asking(Foresight):
                 grants.append(grant)
         return grants
 
+    def heard(self, lane: Lane) -> None:
+        """Look at who waits at the scopes of a lane: an answer has changed them."""
+        self.moved(lane.scopes)
+        self.serve(lane.scopes)
+
     def go_on(self, lane: Lane) -> None:
         """Look at who is left after an answer of the store."""
         now = self.now()
@@ -83,20 +88,20 @@ class Asking(Foresight):
         """Tell those who came while the store was asked of their wait, or refuse them."""
         untold, lane.untold = lane.untold, ()
         for waiter, behind, later in lane.places(untold):
-            if (refusal := self._late(lane, waiter, later)) is not None:
+            if (refusal := self._late(lane, waiter, behind, later)) is not None:
                 self._refuse(lane, waiter, refusal)
                 continue
             self._set_timer(lane, waiter)
             if waiter.on_delay is not None:
                 waiter.on_delay(self._delay(lane, waiter, wait, behind, later))
 
-    def _late(self, lane: Lane, waiter: Waiter, later: int) -> Refused | None:
+    def _late(self, lane: Lane, waiter: Waiter, behind: int, later: int) -> Refused | None:
         """Return why one who came while the store was asked may not wait after all, or None."""
         seconds = self.foresee(lane, waiter.cost, later)
         if self.now() + seconds > waiter.deadline - A_MOMENT:
             return Refused("deadline", seconds)
         try:
-            self._refuse_beyond(lane, waiter.cost, others=1)
+            self._refuse_beyond(lane, waiter.cost, others=behind)
         except Refused as refusal:
             return refusal.with_traceback(None)
         return None

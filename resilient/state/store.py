@@ -78,6 +78,9 @@ class Queues(Protocol):
     def granted(self, lane: "Lane", tickets: Sequence[Ticket]) -> "list[Grant]":
         """Let the oldest of those go for whom a lane asked, one for each ticket."""
 
+    def heard(self, lane: "Lane") -> None:
+        """Look at who waits at the scopes of a lane: an answer has changed them."""
+
     def go_on(self, lane: "Lane") -> None:
         """Look at who is left after an answer."""
 

@@ -25,7 +25,7 @@ LUA = sorted((ROOT / "resilient").rglob("*.lua"))
 OPERATIONS = ROOT / "docs" / "operations.md"
 BY_LINKS = {
     *("auth", "select", "ping", "role", "cluster|slots", "asking", "eval", "evalsha"),
-    *("info", "time", "expire"),
+    *("info", "time", "expire", "hmget"),
 }
 """What is called outside of scripts, beside what these call, too."""
 
@@ -65,7 +65,6 @@ def test_keys() -> None:
         keys.scope("resilient", scope),
         keys.limit("resilient", "bucket", "calls", scope),
         keys.limit("resilient", "quota", "daily", scope),
-        keys.line("resilient", "bucket", "calls", scope),
         keys.seen("resilient", "mail"),
         keys.salt("resilient", "mail"),
         keys.tokens("resilient", "acct-42", "pair"),

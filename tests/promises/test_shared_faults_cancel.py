@@ -95,9 +95,8 @@ class Place:
 
     def counted(self) -> int:
         """Return how many calls the store counts within the hour."""
-        count = "return cmsgpack.unpack(redis.call('GET', KEYS[1]))"
-        _, _, *counts = self.redis.command("EVAL", count, 1, BOOK)
-        return sum(counts)
+        count = "local book = cmsgpack.unpack(redis.call('GET', KEYS[1])) return book[4]"
+        return int(self.redis.command("EVAL", count, 1, BOOK))
 
     async def run(self, cut: "Cut | OnItsWay") -> None:
         """Make a call with others before and behind it, cut it, and check what is left."""

@@ -6,8 +6,9 @@ from typing import Any, Final, cast
 
 import attrs
 
+from resilient.model import Mark, Pause
 from resilient.state.gates import A_MOMENT
-from resilient.state.grant import Changed, Grant
+from resilient.state.grant import Changed
 from resilient.state.lane import Lane
 from resilient.state.redis import wire
 from resilient.state.redis.gates import SharedLimit, SharedScope, Word
@@ -36,8 +37,14 @@ def shared(lane: Lane) -> "Sequence[SharedScope | SharedLimit]":
     return cast("Sequence[SharedScope | SharedLimit]", lane.scopes + lane.limits)
 
 
-def _flying(lane: Lane) -> list[int]:
-    return [gate.state.in_flight for gate in lane.scopes]
+def _flying(lane: Lane, told: set[object]) -> list[int]:
+    """Return how many calls are in flight, by scope; -1 where that was told in this pipeline.
+
+    What an ask before it in the pipeline is granted is known to the store, and not yet here.
+    """
+    found = [-1 if gate in told else gate.state.in_flight for gate in lane.scopes]
+    told.update(lane.scopes)
+    return found
 
 
 def _learn(lane: Lane, views: Mapping[int, wire.ScopeView], mine: object, now: float) -> None:
@@ -52,6 +59,7 @@ class Ask:
     Attributes:
         number: Of the first grant.
         now: The time, when the reply is here.
+        leave: Is told where it is unknown whether anything was granted.
         confessed: Of each limit, how many calls went while the store was down.
     """
 
@@ -61,12 +69,13 @@ class Ask:
     instance: str
     number: int
     now: Callable[[], float]
+    leave: Callable[[Lane, int], None]
     confessed: Sequence[int] = attrs.field(default=(), init=False)
 
-    def prepare(self) -> Command:
+    def prepare(self, told: set[object]) -> Command:
         """Return the script call."""
         costs = [each.cost for each in self.queues.gather(self.lane)]
-        flying = _flying(self.lane)
+        flying = _flying(self.lane, told)
         now = self.now()
         confessions = [each.confess(now) for each in limits(self.lane)]
         self.confessed = [calls for _, calls in confessions]
@@ -100,6 +109,8 @@ class Ask:
             limit.untold += calls
             if sent:
                 limit.gauge.exhaust(cost, now)
+        if sent:
+            self.leave(self.lane, self.number)
 
 
 def _word(asked: wire.Asked, cost: int, now: float) -> Word:
@@ -132,61 +143,90 @@ def _word_of(view: wire.ScopeView | None, now: float) -> Word | None:
     return None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, kw_only=True)
 class Ending:
     """So an attempt ended.
 
     Attributes:
+        number: Its grant; 0: one that the store has not given.
+        granted: When the store gave it.
+        at: When it ended, of this process's clock.
+        unheard: Is given it where the store did not hear it.
         future: Gets what has become of the scopes; None: the store did not answer.
     """
 
-    grant: Grant
+    lane: Lane
+    number: int = 0
+    granted: int = 0
+    cost: int = 0
     end: End
+    at: float
+    queues: Queues
     passage: wire.Passage
     instance: str
     now: Callable[[], float]
-    future: Future[list[Changed] | None]
+    unheard: "Callable[[Ending], None]"
+    future: Future[list[Changed] | None] | None = None
 
-    def prepare(self) -> Command:
+    def prepare(self, told: set[object]) -> Command:
         """Return the script call."""
-        grant, ticket = self.grant, self.grant.ticket
         return wire.end(
             self.passage,
             self.instance,
-            number=0 if ticket is None else ticket.number,
-            flying=_flying(grant.lane),
+            number=self.number,
+            flying=_flying(self.lane, told),
             how=self.end.how,
-            granted=0 if ticket is None else ticket.at,
-            cost=0 if ticket is None else grant.cost,
+            granted=self.granted,
+            cost=self.cost,
             marks=self.end.marks,
             latch=self.end.latch,
         )
 
     def told(self, reply: Any) -> None:
         """Note what has become of the scopes."""
-        ended, lane = wire.ended(self.passage, reply), self.grant.lane
-        found = [
-            Changed(
-                scope=lane.scopes[each.index].state.scope,
-                change=each.change,
-                seconds=each.seconds,
-                reason=each.reason,
-            )
-            for each in ended.changes
-        ]
-        now, admission = self.now(), self.grant.admission
+        ended, lane, now = wire.ended(self.passage, reply), self.lane, self.now()
         _learn(lane, ended.scopes, None, now)
         for index, gate in enumerate(scopes(lane)):
             gate.shut.word = _word_of(ended.scopes.get(index), now)
-        if not self.future.done():
-            self.future.set_result(found)
-        admission.moved(lane.scopes)
-        admission.serve(lane.scopes)
+        if self.future is not None and not self.future.done():
+            self.future.set_result([_changed(lane, each) for each in ended.changes])
+        self.queues.heard(lane)
 
-    def lost(self, *, sent: bool) -> None:  # noqa: ARG002 - it is not told again in any case
-        """Leave it at what this process knows."""
-        if not self.future.done():
+    def lost(self, *, sent: bool) -> None:
+        """Leave it at what this process knows, until the store is back."""
+        if self.future is not None and not self.future.done():
             self.future.set_result(None)
+        # It may have been heard: the same refusal is not to count twice.
+        marks = tuple(_uncounted(each) if sent else each for each in self.end.marks)
+        self.unheard(attrs.evolve(self, end=attrs.evolve(self.end, marks=marks), future=None))
+
+    def late(self) -> "Ending":
+        """Return what there still is to tell of it by now."""
+        gone = self.now() - self.at
+        marks = tuple(left for each in self.end.marks if (left := _lessened(each, gone)))
+        return attrs.evolve(self, end=attrs.evolve(self.end, marks=marks), at=self.now())
+
+
+def _changed(lane: Lane, change: wire.ScopeChange) -> Changed:
+    scope = lane.scopes[change.index].state.scope
+    return Changed(scope=scope, change=change.change, seconds=change.seconds, reason=change.reason)
+
+
+def _uncounted(mark: Mark) -> Mark:
+    return attrs.evolve(mark, refusal=False) if isinstance(mark, Pause) else mark
+
+
+def _lessened(mark: Mark, gone: float) -> Mark | None:
+    """Return what is left of a pause or a block after a while, or None."""
+    if isinstance(mark, Pause):
+        left = mark.seconds - gone
+        return attrs.evolve(mark, seconds=left) if left > 0 else None
+    if mark.base is None:
+        return mark
+    base, asked = mark.base - gone, (mark.asked or 0.0) - gone
+    if max(base, asked) <= 0:
+        return None
+    return attrs.evolve(mark, base=max(base, 0.0), asked=max(asked, 0.0) or None)
 
 
 @attrs.define(eq=False)
@@ -202,7 +242,7 @@ class Sign:
     service: str
     instances: dict[str, int]
 
-    def prepare(self) -> Command:
+    def prepare(self, told: set[object]) -> Command:  # noqa: ARG002 - as every errand
         """Return the script call."""
         return self.command
 
@@ -225,7 +265,7 @@ class Question:
     command: Command
     future: Future[Any]
 
-    def prepare(self) -> Command:
+    def prepare(self, told: set[object]) -> Command:  # noqa: ARG002 - as every errand
         """Return the command."""
         return self.command
 

@@ -24,13 +24,8 @@ def scope(prefix: str, of: Scope) -> str:
 
 
 def limit(prefix: str, kept: Kept, name: str, of: Scope) -> str:
-    """Return the key of what is left of a limit."""
+    """Return the key of what is left of a limit, and of the line before it."""
     return f"{_service(prefix, of.service)}:{kept}:{_part(name)}:{_holder(of)}"
-
-
-def line(prefix: str, kept: Kept, name: str, of: Scope) -> str:
-    """Return the key of the line before a limit."""
-    return f"{_service(prefix, of.service)}:line:{kept}:{_part(name)}:{_holder(of)}"
 
 
 def seen(prefix: str, service: str) -> str:

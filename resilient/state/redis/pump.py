@@ -29,8 +29,12 @@ def complaint(reply: Exception) -> str:
 class Errand(Protocol):
     """A command, and who waits for its reply."""
 
-    def prepare(self) -> Command:
-        """Return what to send, as things stand when it is sent."""
+    def prepare(self, told: set[object]) -> Command:
+        """Return what to send, as things stand when it is sent.
+
+        Args:
+            told: What the errands before it in the pipeline have told of.
+        """
 
     def told(self, reply: Any) -> None:
         """Hear the reply.
@@ -106,7 +110,9 @@ class Pump:
         errands, self._errands = self._errands[:MOST], self._errands[MOST:]
         left = list(reversed(errands))
         try:
-            replies = await self.within(self.link.run([each.prepare() for each in errands]))
+            told = set[object]()
+            commands = [each.prepare(told) for each in errands]
+            replies = await self.within(self.link.run(commands))
             self._hand_out(left, replies)
         except Unreachable as error:
             self._fail(str(error), errands, sent=error.sent)

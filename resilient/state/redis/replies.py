@@ -4,7 +4,9 @@ Times are seconds from now, but for `now` itself: it is told again when a call e
 """
 
 import math
+import struct
 from collections.abc import Mapping, Sequence
+from operator import truediv
 from typing import Any, Final, Literal
 
 import attrs
@@ -124,7 +126,7 @@ def asked(passage: Passage, reply: object, count: int) -> Asked:
     """
     try:
         return _asked(passage, reply, count)
-    except (IndexError, TypeError, ValueError, AttributeError) as exc:
+    except (LookupError, TypeError, ValueError, AttributeError, struct.error) as exc:
         raise Nonsense(_told(reply)) from exc
 
 
@@ -186,13 +188,14 @@ def salt(reply: object) -> bytes:
 
 
 def _asked(passage: Passage, reply: Any, count: int) -> Asked:
-    granted, now, watched, reason, index, wait, *levels = map(int, reply[0].split())
-    gates = len(passage.kinds) + len(passage.paced)
-    if not 0 <= granted <= count or len(levels) != len(passage.paced):
+    numbers, texts = (reply, ()) if isinstance(reply, bytes) else (reply[0], reply[1:])
+    told = passage.answer.unpack(numbers)
+    if not math.isfinite(sum(told)):
         raise ValueError
-    if (granted == count) != (reason == 0) or not (reason == 0 or 1 <= index <= gates):
+    granted, now, watched, reason, index, wait = map(int, told[:6])
+    if not 0 <= granted <= count or (granted == count) != (reason == 0) or reason < 0:
         raise ValueError
-    if reason < 0:
+    if reason and not 1 <= index <= len(passage.kinds) + len(passage.paced):
         raise ValueError
     return Asked(
         granted,
@@ -201,11 +204,8 @@ def _asked(passage: Passage, reply: Any, count: int) -> Asked:
         _REASONS[reason],
         index - 1,
         None if wait < 0 else wait / SECOND,
-        tuple(
-            level / SECOND if paced else level
-            for level, paced in zip(levels, passage.paced, strict=True)
-        ),
-        _views(passage, reply[1:]) if len(reply) > 1 else {},
+        tuple(map(truediv, told[6:], passage.units)),
+        _views(passage, texts) if texts else {},
     )
 
 

@@ -33,8 +33,10 @@ def _script(*parts: str) -> Script:
     return Script(parts[-1], "\n".join(texts))
 
 
-ADMIT: Final = _script("read", "scope", "view", "limit", "line", "admit")
-SETTLE: Final = _script("read", "scope", "view", "limit", "ending", "settle")
+_GATES: Final = ("read", "scope", "bucket", "quota", "line", "passage", "view")
+
+ADMIT: Final = _script(*_GATES, "admit")
+SETTLE: Final = _script(*_GATES, "ending", "settle")
 RELEASE: Final = _script("read", "scope", "release")
 SEEN: Final = _script("seen")
 NAMES: Final = _script("names")

@@ -5,6 +5,7 @@ Redis answers is the truth, and the gates of this process are its mirror.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
@@ -31,6 +32,9 @@ from resilient.state.store import ASKED, End, Queues, Rule
 LATE: Final = 5.0
 """Seconds above an attempt's time limit after which a call in flight counts as lost."""
 
+UNHEARD: Final = 1024
+"""Ends of calls that are kept while the store is down: the latest."""
+
 
 @attrs.define(eq=False, kw_only=True)
 class RedisStore:
@@ -56,6 +60,9 @@ class RedisStore:
     _pump: Pump = attrs.field(init=False, repr=False)
     _queues: Queues = attrs.field(init=False, repr=False)
     _numbers: int = attrs.field(default=1, init=False, repr=False)
+    _unheard: deque[Ending] = attrs.field(
+        factory=lambda: deque(maxlen=UNHEARD), init=False, repr=False
+    )
 
     def __attrs_post_init__(self) -> None:
         self.outage = Outage(self.rules.mode)
@@ -94,18 +101,48 @@ class RedisStore:
         for gate in shared(lane):
             gate.shut.ask(lane)
         number, self._numbers = self._numbers, self._numbers + ASKED
-        passage, instance = self._passage(lane), self.presence.instance
-        self._pump.post(Ask(lane, self._queues, passage, instance, number, self.clock.now))
+        self._pump.post(
+            Ask(
+                lane,
+                self._queues,
+                self._passage(lane),
+                self.presence.instance,
+                number,
+                self.clock.now,
+                self._leave,
+            )
+        )
         self.presence.sign(lane.scopes[0].state.scope.service, self.clock.now())
 
     def ended(self, grant: Grant, end: End) -> "asyncio.Future[list[Changed] | None] | None":
         """Hear how an attempt ended."""
+        ticket = grant.ticket
+        ending = self._ending(grant.lane, end)
+        if ticket is not None:
+            number, granted = ticket.number, ticket.at
+            ending = attrs.evolve(ending, number=number, granted=granted, cost=grant.cost)
         if not self.outage.up:
+            self._unheard.append(ending)
             return None
-        future: asyncio.Future[list[Changed] | None] = asyncio.get_running_loop().create_future()
-        passage, instance = self._passage(grant.lane), self.presence.instance
-        self._pump.post(Ending(grant, end, passage, instance, self.clock.now, future))
-        return future
+        ending.future = asyncio.get_running_loop().create_future()
+        self._pump.post(ending)
+        return ending.future
+
+    def _ending(self, lane: Lane, end: End) -> Ending:
+        return Ending(
+            lane=lane,
+            end=end,
+            at=self.clock.now(),
+            queues=self._queues,
+            passage=self._passage(lane),
+            instance=self.presence.instance,
+            now=self.clock.now,
+            unheard=self._unheard.append,
+        )
+
+    def _leave(self, lane: Lane, number: int) -> None:
+        """Let go of what may have been granted: one that goes first goes alone."""
+        self._unheard.append(attrs.evolve(self._ending(lane, End("unsent")), number=number))
 
     def _passage(self, lane: Lane) -> wire.Passage:
         if not isinstance(lane.passage, wire.Passage):
@@ -120,6 +157,10 @@ class RedisStore:
 
     def _back(self) -> None:
         self._forget_words()
+        unheard = list(self._unheard)
+        self._unheard.clear()
+        for each in unheard:  # before anybody asks
+            self._pump.post(each.late())
         for lane in self._queues.lanes():
             if lane.shared and any(limit.untold for limit in limits(lane)):
                 self._queues.ask(lane)  # also where nobody waits: the others have to know
@@ -167,6 +208,7 @@ class RedisStore:
     def forget(self) -> None:
         """Let go of what belongs to a loop that has ended, or to the parent of a fork."""
         self._pump.forget()
+        self._unheard.clear()
         self.presence.forget()
         self._forget_words()
 

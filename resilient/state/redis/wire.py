@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from resilient.model import Block, Mark, Pause, Scope
 from resilient.state.redis import keys
-from resilient.state.redis.passage import SECOND, Command, Passage, micros, numbers
+from resilient.state.redis.passage import SECOND, Command, Passage, micros, numbers, packed
 from resilient.state.redis.replies import (
     Asked,
     Ended,
@@ -70,17 +70,15 @@ def ask(
         passage: Their gates.
         instance: Who asks.
         number: The first one's grant; the next ones follow.
-        flying: How many calls are in flight here, by scope.
+        flying: How many calls are in flight here, by scope; -1: that was said just before.
         costs: What each call takes.
         taken: What calls took of each limit while Redis was down: of a bucket, the seconds until
             it is full at the earliest; of a quota, so many calls.
     """
-    levels = [
-        round(level * SECOND) if is_bucket else round(level)
-        for level, is_bucket in zip(taken, passage.paced, strict=False)
-    ]
-    told = (numbers(flying), numbers(costs), numbers(levels))
-    return (*passage.admit, instance, number, *told)
+    levels: Sequence[int] = passage.nothing
+    if any(taken):
+        levels = [round(level * unit) for level, unit in zip(taken, passage.units, strict=True)]
+    return (*passage.admit, instance, packed((number, *flying, *levels, *costs)))
 
 
 def end(

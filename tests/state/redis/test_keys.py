@@ -32,8 +32,6 @@ def all_keys(of: Scope, name: str = "minute") -> list[str]:
         keys.scope("resilient", of),
         keys.limit("resilient", "bucket", name, of),
         keys.limit("resilient", "quota", name, of),
-        keys.line("resilient", "bucket", name, of),
-        keys.line("resilient", "quota", name, of),
         keys.seen("resilient", of.service),
     ]
 
@@ -44,8 +42,6 @@ def test_plain_names_can_be_read() -> None:
         "resilient:1:{smsfly}:scope:credential:main",
         "resilient:1:{smsfly}:bucket:minute:credential:main",
         "resilient:1:{smsfly}:quota:minute:credential:main",
-        "resilient:1:{smsfly}:line:bucket:minute:credential:main",
-        "resilient:1:{smsfly}:line:quota:minute:credential:main",
         "resilient:1:{smsfly}:seen",
     ] == all_keys(MAIN)
 

@@ -114,7 +114,10 @@ def test_who_needs_two_limits_is_not_starved(driven: Driven) -> None:
 
 def test_in_one_line_only_it_starves(redis_server: RedisServer) -> None:
     """Where a call lines up only where it waits longest, the same check finds it left out."""
-    fault = ("reason == 'limit' and lines", "reason == 'limit' and { lines[gate - #scopes] }")
+    fault = (
+        "ipairs(limits) do\n    limit.line",
+        "ipairs({ limits[gate - many_scopes] }) do\n    limit.line",
+    )
     with Driven(redis_server, fault) as driven:
         granted = saturate(driven, crossing(), 60)
         with pytest.raises(AssertionError):

@@ -1,5 +1,6 @@
 """What the scripts are asked, and how their answers are read."""
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,16 @@ from resilient.catalog import Ban
 from resilient.core import pacing
 from resilient.model import Block, Mark, Pause, Scope
 from resilient.state.redis import wire
+from resilient.state.redis.passage import packed
 from resilient.state.redis.scripts import ADMIT, RELEASE, SEEN, SETTLE
 
 ONE = INSTANCES[0]
+
+
+def unpacked(numbers: object) -> tuple[float, ...]:
+    """Return the numbers that a script is told."""
+    assert isinstance(numbers, bytes)
+    return struct.unpack(f"<{len(numbers) // 8}d", numbers)
 
 
 def passage() -> wire.Passage:
@@ -34,29 +42,34 @@ WAY = passage()
 
 def test_passage() -> None:
     """The gates of a lane are told as keys, and as numbers that are the same for all its calls."""
-    assert (8, ("credential", "ip"), (True, False, True)) == (len(WAY.keys), WAY.kinds, WAY.paced)
-    assert "resilient:1:{acme}:line:bucket:both:credential+ip:main+here" == WAY.keys[-1]
+    assert (5, ("credential", "ip"), (True, False, True)) == (len(WAY.keys), WAY.kinds, WAY.paced)
+    assert "resilient:1:{acme}:bucket:both:credential+ip:main+here" == WAY.keys[-1]
     assert (
-        "2,3,30000000"
-        ",1,3,60000000,1"
-        ",0,0,0,0"
-        ",1,20,50864.699898,1200,1"
-        ",2,1600,3600100000,1600,2"
-        ",1,1,1000000.000000,60,3"
-    ) == WAY.spec
+        *(2, 3, 30_000_000),
+        *(1, 3, 60_000_000, 1),
+        *(0, 0, 0, 0),
+        *(1, 20, 1e6 / 19.66, 1200, 1),
+        *(2, 1600, 3_600_100_000, 1600, 2),
+        *(1, 1, 1e6, 60, 3),
+    ) == unpacked(WAY.spec)
 
 
 def test_ask() -> None:
     """An ask is one command: the gates, who asks, and what for."""
-    assert (
-        *("EVALSHA", ADMIT, 8, *WAY.keys, WAY.spec),
-        *(ONE, 7, "2,0", "1,1,5", ""),
-    ) == wire.ask(WAY, ONE, 7, [2, 0], [1, 1, 5])
+    command = wire.ask(WAY, ONE, 7, [2, 0], [1, 1, 5])
+    assert ("EVALSHA", ADMIT, 5, *WAY.keys, WAY.spec, ONE) == command[:-1]
+    assert (7, 2, 0, 0, 0, 0, 1, 1, 5) == unpacked(command[-1])
+
+
+def test_ask_tells_what_was_taken() -> None:
+    """What calls took while Redis was down is told in its units."""
+    command = wire.ask(WAY, ONE, 7, [2, 0], [1], taken=[0.25, 3, 0.0])
+    assert (7, 2, 0, 250_000, 3, 0, 1) == unpacked(command[-1])
 
 
 def test_asked() -> None:
     """The usual answer: all may go, and nothing is to be said of their scopes."""
-    reply = [b"2 1795335257734470 0 0 0 0 966430 3 0"]
+    reply = packed((2, 1795335257734470, 0, 0, 0, 0, 966430, 3, 0))
     assert wire.Asked(2, 1795335257734470, False, None, -1, 0.0, (0.96643, 3, 0.0), {}) == (
         wire.asked(WAY, reply, 2)
     )
@@ -65,16 +78,16 @@ def test_asked() -> None:
 @pytest.mark.parametrize(
     ("told", "reason", "index", "wait"),
     [
-        (b"1 3 1500000", "limit", 2, 1.5),
-        (b"2 1 250000", "pause", 0, 0.25),
-        (b"3 2 -1", "probe", 1, None),
-        (b"4 1 -1", "in_flight", 0, None),
-        (b"5 1 -1", "blocked", 0, None),
+        ((1, 3, 1500000), "limit", 2, 1.5),
+        ((2, 1, 250000), "pause", 0, 0.25),
+        ((3, 2, -1), "probe", 1, None),
+        ((4, 1, -1), "in_flight", 0, None),
+        ((5, 1, -1), "blocked", 0, None),
     ],
 )
-def test_held(told: bytes, reason: str, index: int, wait: float | None) -> None:
+def test_held(told: tuple[int, int, int], reason: str, index: int, wait: float | None) -> None:
     """An answer names what holds the next one up, and for how long if anybody knows."""
-    asked = wire.asked(WAY, [b"0 5 1 " + told + b" 0 0 0"], 1)
+    asked = wire.asked(WAY, packed((0, 5, 1, *told, 0, 0, 0)), 1)
     assert (0, True, reason, index, wait) == (
         *(asked.granted, asked.watched, asked.reason, asked.index, asked.wait),
     )
@@ -93,7 +106,7 @@ def test_scope_views() -> None:
             *(True, False, None, False, 2, "mine"),
         ),
         1: wire.ScopeView(0.0, 0.0, 0, False, (), None, True, True, 0.75, True, 0, "other"),
-    } == wire.asked(WAY, [b"1 5 1 0 0 0 0 0 0", *texts], 1).scopes
+    } == wire.asked(WAY, [packed((1, 5, 1, 0, 0, 0, 0, 0, 0)), *texts], 1).scopes
 
 
 def test_end() -> None:
@@ -104,7 +117,7 @@ def test_end() -> None:
         Block(scope="credential", base=None, cap=60.0, asked=2.0, reason="zu viel\ud800"),
     ]
     assert (
-        *("EVALSHA", SETTLE, 8, *WAY.keys, WAY.spec),
+        *("EVALSHA", SETTLE, 5, *WAY.keys, WAY.spec),
         *(ONE, f"{ONE}:7", "1,0", "answered", 99, 2, "4000000,16000000,-1"),
         *("2 pause 100000,0", rb"1 block -1,60000000,2000000 zu viel\ud800"),
     ) == wire.end(WAY, ONE, 7, [1, 0], "answered", granted=99, cost=2, marks=marks, latch=LATCH)
@@ -148,32 +161,30 @@ def test_small_commands() -> None:
     assert 3 == wire.saw(3)
 
 
+PLAIN = packed((1, 5, 0, 0, 0, 0, 0, 0, 0))
+NUMBERS = [
+    (2, 5, 0, 0, 0, 0, 0, 0, 0),
+    (-1, 5, 0, 1, 1, 0, 0, 0, 0),
+    (0, 5, 0, 0, 0, 0, 0, 0, 0),
+    (1, 5, 0, 1, 1, 0, 0, 0, 0),
+    (0, 5, 0, 1, 6, 0, 0, 0, 0),
+    (0, 5, 0, 1, 0, 0, 0, 0, 0),
+    (0, 5, 0, 6, 1, 0, 0, 0, 0),
+    (0, 5, 0, -1, 1, 0, 0, 0, 0),
+    (1, 5, 0, 0, 0, 0, 0, 0),
+    (1, 5, 0, 0, 0, 0, 0, 0, 0, 0),
+    (1, float("nan"), 0, 0, 0, 0, 0, 0, 0),
+    (1, 5, 0, 0, 0, 0, 0, 0, float("inf")),
+]
 NONSENSE: list[Any] = [
-    None,
-    b"OK",
-    7,
-    [],
-    [None],
-    [7],
-    [b""],
-    [b"spam"],
-    ResponseError("WRONGTYPE"),
-    [b"2 5 0 0 0 0 0 0 0"],
-    [b"-1 5 0 1 1 0 0 0 0"],
-    [b"0 5 0 0 0 0 0 0 0"],
-    [b"1 5 0 1 1 0 0 0 0"],
-    [b"0 5 0 1 6 0 0 0 0"],
-    [b"0 5 0 1 0 0 0 0 0"],
-    [b"0 5 0 6 1 0 0 0 0"],
-    [b"0 5 0 -1 1 0 0 0 0"],
-    [b"1 5 0 0 0 0 0 0"],
-    [b"1 5 0 0 0 0 0 0 0 0"],
-    [b"1 5 0 0 0 0 0 0 0", b"1 2 3"],
-    [b"1 5 0 0 0 0 0 0 0", b"3 0 0 0 0 - 0 0 0 0 0 1 1 -1 1 0 0 "],
-    [b"1 5 0 0 0 0 0 0 0", b"1 0 0 0 0 - 0 0 0 0 0 1 1 -1 1 0 3 "],
-    [b"1 5 0 0 0 0 0 0 0", None],
-    [b"1 5 0 0 0 0 0 0 0", [b"1"]],
-    ["1 5 0 0 0 0 0 0 0", "x"],
+    *(None, b"", b"OK", 7, [], [None], [7], [b""], [b"spam"], ResponseError("WRONGTYPE")),
+    *(b"1 5 0 0 0 0 0 0 0", PLAIN[:-1], PLAIN + b" ", ["1 5 0 0 0 0 0 0 0", "x"]),
+    *map(packed, NUMBERS),
+    [PLAIN, b"1 2 3"],
+    [PLAIN, b"3 0 0 0 0 - 0 0 0 0 0 1 1 -1 1 0 0 "],
+    [PLAIN, b"1 0 0 0 0 - 0 0 0 0 0 1 1 -1 1 0 3 "],
+    [PLAIN, None],
+    [PLAIN, [b"1"]],
 ]
 
 

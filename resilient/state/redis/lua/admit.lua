@@ -1,93 +1,104 @@
 -- Let the first calls of a lane go: each through all its gates or none, in order.
 --
--- KEYS: the scopes, then the limits, then the lines before these.
--- ARGV: the spec · the instance · the number of its first grant · how many of its calls are in
---       flight, by scope · what each call costs · how much of each limit is taken at least
--- Reply: numbers (granted, now, watched, reason, gate, wait, then how full each limit is), then a
---        text for each scope that has something to say.
+-- KEYS: the scopes, then the limits.
+-- ARGV: the spec · the instance · numbers: that of its first grant; how many of its calls are in
+--       flight, by scope; how much of each limit is taken at least; what each call costs
+-- Reply: numbers (granted, now, watched, reason, gate, wait, then how full each limit is); where
+--        scopes have something to say, a list of these numbers and a text for each such scope.
 
-local REASONS = { limit = 1, pause = 2, probe = 3, in_flight = 4, blocked = 5 }
-
-local scopes, limits, lease = read_passage()
-local instance, number, costs = ARGV[2], tonumber(ARGV[3]), numbers(ARGV[5])
-local lines = {}
-for i in ipairs(limits) do
-  lines[i] = read_line(KEYS[#scopes + #limits + i])
+local scopes, limits, lease, many_scopes = read_passage()
+local instance, told = ARGV[2], numbers(ARGV[3])
+local number, before_costs = told[1], 1 + many_scopes + #limits
+for _, scope in ipairs(scopes) do
+  scope:note_flying(instance, told[1 + scope.index], lease)
 end
-for i, count in ipairs(numbers(ARGV[4])) do
-  note_flying(scopes[i], instance, count, lease)
-end
-for i, level in ipairs(numbers(ARGV[6])) do
-  limits[i]:learn(level)
+for i, limit in ipairs(limits) do
+  local taken = told[1 + many_scopes + i]
+  if taken > 0 then
+    limit:learn(taken)
+  end
 end
 
 -- Return why a call is held up longest, by which gate and how long; nil: it may go.
 local function held(cost)
   local reason, gate, longest = nil, 0, -1
-  for i, scope in ipairs(scopes) do
-    local why, wait = hold(scope)
+  for _, scope in ipairs(scopes) do
+    local why, wait = scope:hold()
     if why == 'blocked' then
-      return why, i, wait
+      return why, scope.index, wait
     end
     if why and wait > longest then
-      reason, gate, longest = why, i, wait
+      reason, gate, longest = why, scope.index, wait
     end
   end
   for i, limit in ipairs(limits) do
-    local wait = limit:wait(ahead_of(lines[i], limit, instance, cost) + cost)
+    local ahead = limit.line and limit.line:ahead_of(limit, instance, cost) or 0
+    local wait = limit:wait(ahead + cost)
     if wait > 0 and wait > longest then
-      reason, gate, longest = 'limit', #scopes + i, wait
+      reason, gate, longest = 'limit', many_scopes + i, wait
     end
   end
   return reason, gate, longest
 end
 
 -- Scopes first: one that comes out of a pause empties its buckets before the call takes.
-local function let_go(cost, grant)
-  for i, scope in ipairs(scopes) do
-    if enter(scope, instance, grant, lease) then
-      empty_within(limits, i, now)
+local function let_go(cost, number)
+  for _, scope in ipairs(scopes) do
+    if scope:enter(instance, string.format('%s:%.0f', instance, number), lease) then
+      empty_within(limits, scope.index, now)
     end
   end
-  for i, limit in ipairs(limits) do
+  for _, limit in ipairs(limits) do
     limit:take(cost)
-    step_out(lines[i], instance)
+    if limit.line then
+      limit.line:step_out(instance)
+    end
   end
 end
 
 local granted, reason, gate, wait = 0, nil, 0, 0
-for _, cost in ipairs(costs) do
-  reason, gate, wait = held(cost)
+for i = before_costs + 1, #told do
+  reason, gate, wait = held(told[i])
   if reason then
-    for _, line in ipairs(reason == 'limit' and lines or {}) do
-      line_up(line, instance, cost, wait)
-    end
     break
   end
-  let_go(cost, instance .. ':' .. text(number + granted))
+  let_go(told[i], number + granted)
   granted = granted + 1
 end
+if reason == 'limit' then
+  Line = Line or line_class()
+  for _, limit in ipairs(limits) do
+    limit.line = limit.line or Line.read()
+    limit.line:line_up(instance, told[before_costs + granted + 1], wait)
+    limit.is_changed = true
+  end
+end
+if reason then
+  local REASONS = { limit = 1, pause = 2, probe = 3, in_flight = 4, blocked = 5 }
+  reason, wait = REASONS[reason], span(wait)
+else
+  reason, wait = 0, 0
+end
 
-local watched, levels = false, {}
+local watched, texts = 0, {}
 for _, scope in ipairs(scopes) do
-  watched = watched or is_watched(scope)
+  watched = scope:is_watched() and 1 or watched
+  if not scope:is_plain() then
+    texts[#texts + 1] = view(scope, instance)
+  end
 end
+local found = { granted, now, watched, reason, gate, wait }
 for i, limit in ipairs(limits) do
-  levels[i] = text(limit:level())
+  found[6 + i] = limit:level()
 end
-local reply = {
-  table.concat({
-    granted, text(now), flag(watched), REASONS[reason] or 0, reason and gate or 0,
-    reason and micros(wait) or 0, unpack(levels),
-  }, ' '),
-}
-tell(reply, scopes, instance)
+local reply = struct.pack('<' .. string.rep('d', #found), unpack(found))
 
-write_limits(limits)
-for i, scope in ipairs(scopes) do
-  write_scope(scope)
+for _, limit in ipairs(limits) do
+  if limit.is_changed then
+    write_limit(limit)
+  end
 end
-for _, line in ipairs(lines) do
-  write_line(line)
+for _, scope in ipairs(scopes) do
+  scope:write()
 end
-return reply
+return #texts > 0 and { reply, unpack(texts) } or reply

@@ -3,46 +3,46 @@
 local MOST_REFUSALS = 256
 
 local function is_new_and_open(scope)
-  return scope.is_new and not scope.rule.guarded
+  return not scope.written_at and not scope.rule.guarded
 end
 
 local function leave(scope, grant)
   if scope.probe == grant then
     scope.probe, scope.lease = nil, nil
-    changed(scope)
+    scope.is_changed = true
   end
 end
 
 local function answered(scope, grant, sent_at, is_marked)
   if not scope.heard and not is_new_and_open(scope) then
     scope.heard = true
-    changed(scope)
+    scope.is_changed = true
   end
   local mine = scope.probe == grant
   if mine then
     scope.probe, scope.lease, scope.lost_probes = nil, nil, nil
-    changed(scope)
+    scope.is_changed = true
   end
   if is_marked then
     return nil
   end
   if #scope.refusals > 0 and sent_at >= scope.refusals[#scope.refusals] then
     scope.refusals = {}
-    changed(scope)
+    scope.is_changed = true
   end
-  return (mine or (scope.fresh and #scope.refusals == 0)) and open(scope) or nil
+  return (mine or (scope.fresh and #scope.refusals == 0)) and scope:open() or nil
 end
 
 -- A probe that is on its way was sent before this was heard: it lifts nothing.
 local function shut(scope)
   scope.probing, scope.probe, scope.lease, scope.lost_probes = true, nil, nil, nil
   scope.fresh, scope.undrained = nil, true
-  changed(scope)
+  scope.is_changed = true
 end
 
 local function refuse(scope)
   table.insert(scope.refusals, now)
-  forget(scope)
+  scope:forget()
   if #scope.refusals > max(MOST_REFUSALS, scope.rule.after) then
     table.remove(scope.refusals, 1)
   end

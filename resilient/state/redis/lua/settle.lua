@@ -1,20 +1,25 @@
 -- Hear how a call ended, and tell what that changed.
 --
 -- KEYS: as for admit.
--- ARGV: the spec · the instance · the grant · how many of its calls are still in flight, by scope ·
---       answered, lost, unsent or cancel · when it was granted · what it cost · how a scope is
---       latched when its row of refusals is full: base,cap,asked · a text for each mark:
+-- ARGV: the spec · the instance · the grant · how many of its calls are still in flight, by
+--       scope · answered, lost, unsent or cancel · when it was granted · what it cost · how a
+--       scope is latched when its row of refusals is full: base,cap,asked · a text for each mark:
 --       "scope pause length,refusal" or "scope block base,cap,asked reason"
 -- Reply: the time, a text for each change, "-", then the scopes as admit tells them.
 
-local scopes, limits, lease = read_passage()
+-- A list of numbers, as text.
+local function listed(list)
+  return cjson.decode('[' .. list .. ']')
+end
+
+local scopes, limits, lease = read_passage(true)
 local instance, grant, how = ARGV[2], ARGV[3], ARGV[5]
-local granted_at, cost, latch = tonumber(ARGV[6]), tonumber(ARGV[7]), numbers(ARGV[8])
+local granted_at, cost, latch = tonumber(ARGV[6]), tonumber(ARGV[7]), listed(ARGV[8])
 latch.reason = 'refusals in a row'
-local reply = { text(now) }
+local reply = { string.format('%.0f', now) }
 
 local function add(index, change, seconds, reason)
-  reply[#reply + 1] = table.concat({ index, change, micros(seconds), reason }, ' ')
+  reply[#reply + 1] = string.format('%d %s %.0f ', index, change, span(seconds)) .. reason
 end
 
 local function add_block(index, scope, shut_by)
@@ -25,12 +30,12 @@ end
 local function mark(index, scope, what, told)
   if what == 'block' then
     local lengths, reason = string.match(told, '^(%S+) (.*)$')
-    local by = numbers(lengths)
+    local by = listed(lengths)
     by.reason = reason
     add_block(index, scope, by)
     return
   end
-  local length, is_refusal = unpack(numbers(told))
+  local length, is_refusal = unpack(listed(told))
   local change = pause(scope, length, is_refusal == 1, grant)
   if change == 'blocked' then
     add_block(index, scope, latch)
@@ -58,26 +63,28 @@ for i, scope in ipairs(scopes) do
   if how == 'answered' then
     hear_answer(i, scope)
   elseif how == 'lost' then
-    lost(scope, grant, now)
+    scope:lost(grant, now)
   else
     leave(scope, grant)
   end
 end
-for i, count in ipairs(numbers(ARGV[4])) do
-  note_flying(scopes[i], instance, count, lease)
+for i, count in ipairs(listed(ARGV[4])) do
+  scopes[i]:note_flying(instance, count, lease)
 end
 
 if how == 'cancel' then
   for _, limit in ipairs(limits) do
     if not limit.is_new then
       limit:give_back(cost, granted_at)
-      limit:write()
+      write_limit(limit)
     end
   end
 end
 reply[#reply + 1] = '-'
-tell(reply, scopes, instance)
 for _, scope in ipairs(scopes) do
-  write_scope(scope)
+  if not scope:is_plain() then
+    reply[#reply + 1] = view(scope, instance)
+  end
+  scope:write()
 end
 return reply
