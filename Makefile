@@ -12,10 +12,10 @@ ARGS ?=
 COVER := --cov --cov-report=term-missing:skip-covered --cov-fail-under=99.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill redis test soak mutate fuzz check lint types clean
+.PHONY: help setup drill redis test soak mutate fuzz bench-shared check lint types clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv, once for each pyproject.toml (PYTHON=… chooses the Python)
 
@@ -46,6 +46,10 @@ fuzz: $(STAMP) ## fuzz bodies and files with atheris, where it can be installed 
 	@for each in classify config; do \
 		$(BIN)/python tests/fuzz/fuzz_$$each.py -max_total_time=$(SECONDS_EACH) -max_len=4096 \
 			-artifact_prefix=$(FUZZING)/ $(FUZZING)/$$each || exit 1; done
+
+bench-shared: $(STAMP) redis ## one limit for many processes: set beside four other libraries (ARGS=--quick)
+	@$(BIN)/python -m pip install --quiet --group peers
+	@$(BIN)/python -m benchmarks.shared $(ARGS)
 
 check: lint types ## lint, format, types, then all tests with coverage: what CI runs
 	@$(MAKE) --no-print-directory test ARGS="$(COVER) $(ARGS)"
