@@ -80,11 +80,12 @@ class Asking(Foresight):
             # Nobody goes before the head does.
             for waiter in lane.ending(now + wait.seconds + A_MOMENT):
                 self._refuse(lane, waiter, Refused("deadline", wait.seconds))
-        self._tell(lane, wait)
+        if wait is not None:  # else they are asked for at once, and wait for that answer
+            self._tell(lane, wait)
         self._file(lane, None, now)
         self.serve(lane.gates)
 
-    def _tell(self, lane: Lane, wait: Wait | None) -> None:
+    def _tell(self, lane: Lane, wait: Wait) -> None:
         """Tell those who came while the store was asked of their wait, or refuse them."""
         untold, lane.untold = lane.untold, ()
         for waiter, behind, later in lane.places(untold):

@@ -186,8 +186,15 @@ class LimitGate(Gate):
         """Take from the limit."""
         self.gauge.take(cost, now)
 
-    def give_back(self, cost: int, taken: float, now: float) -> None:
-        """Undo what a call took at the time `taken`: it was not sent."""
+    def give_back(self, cost: int, taken: float, now: float, *, granted_here: bool = True) -> None:
+        """Undo what a call took at the time `taken`: it was not sent.
+
+        Args:
+            cost: What it took.
+            taken: When.
+            now: The time.
+            granted_here: Whether by this process alone.
+        """
         self.gauge.give_back(cost, taken, now)
 
 

@@ -52,9 +52,9 @@ class Grant:
     def cancel(self) -> None:
         """Give everything back: the handler has not begun."""
         if self._settle():
-            now = self.admission.now()
+            now, here = self.admission.now(), self.ticket is None
             for limit in self.lane.limits:
-                limit.give_back(self.cost, self.at, now)
+                limit.give_back(self.cost, self.at, now, granted_here=here)
             self._leave("cancel")
 
     def unsent(self) -> None:

@@ -123,6 +123,9 @@ class Order(ABC):
             wait = self._held(lane, waiter.arrival, waiter.cost, now)
             if wait is None and self._asks(lane):
                 self.ask(lane)
+            elif wait is None and lane.shared and self.store.rule(lane) == "nobody":
+                self._refuse(lane, waiter, Refused("store", None))
+                self._next(lane, gate)
             elif wait is None:
                 lane.leave(waiter)
                 waiter.future.set_result(self._grant(lane, waiter.cost, now))

@@ -196,14 +196,13 @@ class Ending:
         """Leave it at what this process knows, until the store is back."""
         if self.future is not None and not self.future.done():
             self.future.set_result(None)
-        # It may have been heard: the same refusal is not to count twice.
-        marks = tuple(_uncounted(each) if sent else each for each in self.end.marks)
-        self.unheard(attrs.evolve(self, end=attrs.evolve(self.end, marks=marks), future=None))
+        end = _repeatable(self.end) if sent else self.end
+        self.unheard(attrs.evolve(self, end=end, future=None))
 
     def late(self) -> "Ending":
         """Return what there still is to tell of it by now."""
         gone = self.now() - self.at
-        marks = tuple(left for each in self.end.marks if (left := _lessened(each, gone)))
+        marks = tuple(_lessened(each, gone) for each in self.end.marks)
         return attrs.evolve(self, end=attrs.evolve(self.end, marks=marks), at=self.now())
 
 
@@ -212,21 +211,24 @@ def _changed(lane: Lane, change: wire.ScopeChange) -> Changed:
     return Changed(scope=scope, change=change.change, seconds=change.seconds, reason=change.reason)
 
 
-def _uncounted(mark: Mark) -> Mark:
-    return attrs.evolve(mark, refusal=False) if isinstance(mark, Pause) else mark
+def _repeatable(end: End) -> End:
+    """Return an end that may be told twice: it may have been heard.
+
+    The same refusal is not to count twice, and nothing is to be given back twice.
+    """
+    marks = tuple(
+        attrs.evolve(each, refusal=False) if isinstance(each, Pause) else each for each in end.marks
+    )
+    return attrs.evolve(end, how="unsent" if end.how == "cancel" else end.how, marks=marks)
 
 
-def _lessened(mark: Mark, gone: float) -> Mark | None:
-    """Return what is left of a pause or a block after a while, or None."""
+def _lessened(mark: Mark, gone: float) -> Mark:
+    """Return what is left of a pause or a block after a while: at least that a probe goes first."""
     if isinstance(mark, Pause):
-        left = mark.seconds - gone
-        return attrs.evolve(mark, seconds=left) if left > 0 else None
-    if mark.base is None:
-        return mark
-    base, asked = mark.base - gone, (mark.asked or 0.0) - gone
-    if max(base, asked) <= 0:
-        return None
-    return attrs.evolve(mark, base=max(base, 0.0), asked=max(asked, 0.0) or None)
+        return attrs.evolve(mark, seconds=max(0.0, mark.seconds - gone))
+    base = None if mark.base is None else max(0.0, mark.base - gone)
+    asked = None if mark.asked is None else max(0.0, mark.asked - gone)
+    return attrs.evolve(mark, base=base, asked=asked)
 
 
 @attrs.define(eq=False)

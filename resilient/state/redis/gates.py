@@ -119,10 +119,11 @@ class SharedLimit(LimitGate):
         if not self.outage.up:
             self.untold += cost
 
-    def give_back(self, cost: int, taken: float, now: float) -> None:
+    def give_back(self, cost: int, taken: float, now: float, *, granted_here: bool = True) -> None:
         """Undo what a call took at the time `taken`: it was not sent."""
-        self.gauge.give_back(self._charge(cost), taken, now)
-        self.untold = max(0, self.untold - cost)
+        self.gauge.give_back(self._charge(cost) if granted_here else cost, taken, now)
+        if granted_here:
+            self.untold = max(0, self.untold - cost)
         self.shut.word = None
 
     def forget(self, now: float) -> None:

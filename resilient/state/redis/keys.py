@@ -13,6 +13,8 @@ SCHEMA: Final = 1
 """What the values mean; programs that mean something else by them do not share keys."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.@+-]{1,64}", re.ASCII)
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.@+:-]{1,64}", re.ASCII)
+_HIDDEN: Final = re.compile(r"~[0-9a-f]{16}", re.ASCII)
 
 Kept = Literal["bucket", "quota"]
 """How a limit is kept."""
@@ -44,11 +46,12 @@ def scopes(prefix: str, service: str) -> str:
 
 
 def scope_of(prefix: str, service: str, key: str) -> Scope | None:
-    """Return the scope of a key; None: its name is not in the key, or it is no scope's."""
+    """Return the scope of a key, its name a digest where the key has no more; None: no scope's."""
     start = scopes(prefix, service).removesuffix("*")
     kind, _, name = key.removeprefix(start).partition(":")
-    of = Scope(service, kind, name)
-    return of if key == scope(prefix, of) else None
+    is_name = _PLAIN_NAME.fullmatch(name) or _HIDDEN.fullmatch(name)
+    is_scope = key.startswith(start) and _PLAIN.fullmatch(kind) and is_name
+    return Scope(service, kind, name) if is_scope else None
 
 
 def lease(prefix: str, service: str, credential: str) -> str:
@@ -66,10 +69,11 @@ def _service(prefix: str, service: str) -> str:
 
 
 def _holder(of: Scope) -> str:
-    return f"{_part(of.kind)}:{_part(of.name)}"
+    # The last part of a key may have a colon, as every host and port has.
+    return f"{_part(of.kind)}:{_part(of.name, _PLAIN_NAME)}"
 
 
-def _part(text: str) -> str:
-    if _PLAIN.fullmatch(text):
+def _part(text: str, plain: re.Pattern[str] = _PLAIN) -> str:
+    if plain.fullmatch(text):
         return text
     return "~" + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

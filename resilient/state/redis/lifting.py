@@ -22,7 +22,7 @@ async def lift(
     Args:
         run: Sends commands.
         prefix: Of all keys.
-        known: Scopes that this process has met: also those whose names are no part of a key.
+        known: Scopes that this process has met: of others a key may tell a digest alone.
         service: Whose scopes.
         wanted: Tells whether a scope is meant.
     """
@@ -30,13 +30,13 @@ async def lift(
     async for key in _stored(run, prefix, service):
         if key not in found and (scope := keys.scope_of(prefix, service, key)) is not None:
             found[key] = scope
-    meant = [scope for scope in found.values() if wanted(scope)]
+    meant = [each for each in found.items() if wanted(each[1])]
     lifted: list[Scope] = []
     for start in range(0, len(meant), MOST):
         part = meant[start : start + MOST]
-        (reply,) = await run([wire.release(prefix, part)])
+        (reply,) = await run([wire.release([key for key, _ in part])])
         were = wire.released(reply, len(part))
-        lifted += [scope for scope, was in zip(part, were, strict=True) if was]
+        lifted += [scope for (_, scope), was in zip(part, were, strict=True) if was]
     return lifted
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from resilient.model import Block, Mark, Pause, Scope
+from resilient.model import Block, Mark, Pause
 from resilient.state.redis import keys
 from resilient.state.redis.passage import SECOND, Command, Passage, micros, numbers, packed
 from resilient.state.redis.replies import (
@@ -116,9 +116,9 @@ def end(
     return (*passage.settle, instance, grant, numbers(flying), how, granted, cost, shut, *told)
 
 
-def release(prefix: str, scopes: Sequence[Scope]) -> Command:
-    """Lift the pauses and blocks of scopes, all of one service."""
-    return ("EVALSHA", RELEASE, len(scopes), *(keys.scope(prefix, scope) for scope in scopes))
+def release(scopes: Sequence[str]) -> Command:
+    """Lift the pauses and blocks of scopes, by their keys, all of one service."""
+    return ("EVALSHA", RELEASE, len(scopes), *scopes)
 
 
 def see(prefix: str, service: str, instance: str, *, leaving: bool = False) -> Command:
