@@ -325,7 +325,11 @@ class Call:
         if failure is None:
             self.report.changed(changes, self.sends, "")
             return self._succeeded(answer.response)
-        changes = await grant.agreed(changes)
+        try:
+            changes = await grant.agreed(changes)
+        except BaseException:
+            self.tell(failure, Raise(), changes)  # what was heard holds, whatever ends the call
+            raise
         verdict = self.judge.verdict(failure, self.attempt(changes))
         self.tell(failure, verdict, changes)
         self.ending.hear(failure, answer, _skipped(verdict))

@@ -63,10 +63,15 @@ class Pump:
     failed: Callable[[str], None]
     lost: Callable[[], None]
     _errands: list[Errand] = attrs.field(factory=list, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
     _running: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
+    _finished: bool = attrs.field(default=False, init=False)
 
     def post(self, errand: Errand) -> None:
-        """Let an errand go with the next pipeline."""
+        """Let an errand go with the next pipeline; after the end nothing goes any more."""
+        if self._finished:  # a call that was in flight would open a connection that nobody closes
+            errand.lost(sent=False)
+            return
         self._errands.append(errand)
         if self._running is None:
             # A task and a context of its own: it runs for all, not for the call that came first,
@@ -149,12 +154,14 @@ class Pump:
     def forget(self) -> None:
         """Let go of what belongs to a loop that has ended, or to the parent of a fork."""
         self._errands.clear()
-        self._running = None
+        self._running, self._closed = None, False
 
     async def finish(self) -> None:
-        """Wait until what is under way has ended: no longer than the limit for each pipeline."""
+        """Take no more, and wait until what is under way has ended: the limit for each pipeline."""
+        self._closed = True
         while self._running is not None:
             await asyncio.wait((self._running,))
+        self._finished = True
 
 
 def _wrong(errand: Errand, reply: Any) -> str | None:
