@@ -15,6 +15,7 @@ from server import Server
 from shared_acme import Vendor, selling, shared
 
 import resilient
+from resilient.state.redis import errands
 
 pytestmark = pytest.mark.real_time
 
@@ -186,6 +187,23 @@ async def test_release(vendor: Vendor, server: Server, who: str, figure: Figure)
     assert ["credential:default"] == await releasing.middleware.release("acme")
     took = max(await asyncio.gather(go_again(one), go_again(other)))
     figure("A7", f"seconds until all go after a release by {who}", took)
+
+
+async def test_release_where_somebody_waits(
+    vendor: Vendor, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He goes at once, and so do calls that come then, also with short deadlines."""
+    monkeypatch.setattr(errands, "RECHECK", 60.0)  # else he would go in a second in any case
+    (one,) = await vendor.several(1)
+    await one.get()
+    server.then(**acme.says("slow_down", status=429, after=50))
+    waiting = asyncio.create_task(one.get())
+    await until(lambda: told([one], "scope_paused") and one.state().waiting)
+    await one.middleware.release("acme")
+    with resilient.options(timeout=5):
+        await asyncio.gather(*(one.get() for _ in range(3)))
+    async with asyncio.timeout(5):
+        await waiting
 
 
 async def test_release_of_a_pause(vendor: Vendor, server: Server, figure: Figure) -> None:

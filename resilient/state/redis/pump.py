@@ -63,7 +63,6 @@ class Pump:
     failed: Callable[[str], None]
     lost: Callable[[], None]
     _errands: list[Errand] = attrs.field(factory=list, init=False)
-    _closed: bool = attrs.field(default=False, init=False)
     _running: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
     _finished: bool = attrs.field(default=False, init=False)
 
@@ -154,11 +153,10 @@ class Pump:
     def forget(self) -> None:
         """Let go of what belongs to a loop that has ended, or to the parent of a fork."""
         self._errands.clear()
-        self._running, self._closed = None, False
+        self._running, self._finished = None, False
 
     async def finish(self) -> None:
-        """Take no more, and wait until what is under way has ended: the limit for each pipeline."""
-        self._closed = True
+        """Wait until what is under way has ended, the limit for each pipeline; then take no more."""
         while self._running is not None:
             await asyncio.wait((self._running,))
         self._finished = True

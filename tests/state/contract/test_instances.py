@@ -171,3 +171,13 @@ async def test_a_dead_instance_in_line(desks: Desks) -> None:
     await finish(*crowd)
     gaps = [later - sooner for sooner, later in pairwise(one.times())]
     assert max(gaps) < 1.5
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1:8080", "ключ"])
+async def test_released_elsewhere(desks: Desks, name: str) -> None:
+    """What is released in one process goes on in all, whatever it is called there."""
+    one, other = await two(desks, FAST)
+    await ended(await one.admit(credential=name), Pause(scope="credential", seconds=60))
+    (lifted,) = await other.admission.store.release("api", lambda _: True)
+    assert "credential" == lifted.kind
+    await finish(one.admit(credential=name, within=90))

@@ -188,11 +188,13 @@ async def test_few_in_flight(desks: Desks) -> None:
     await ended(probe)
 
 
-async def test_strictly_few_in_flight(desks: Desks) -> None:
-    """`in_flight: strict` keeps fewer under way than end in a ban, at any time."""
+@pytest.mark.parametrize("lanes", [1, 3], ids=["one lane", "several lanes"])
+async def test_strictly_few_in_flight(desks: Desks, lanes: int) -> None:
+    """`in_flight: strict` keeps fewer under way than end in a ban, at any time, in all lanes."""
     desk = await desks.open(FAST, ban=Ban(after=3, within=60, strict=True))
     await heard(desk)
-    waiting = [asyncio.create_task(desk.admit()) for _ in range(6)]
+    ways = [f"e{number % lanes}" for number in range(6)]
+    waiting = [asyncio.create_task(desk.admit(endpoint=way)) for way in ways]
     for done in (2, 4, 6):
         await desk.until_granted(1 + done)
         await asyncio.sleep(0.06)

@@ -95,6 +95,34 @@ async def test_a_full_queue(desks: Desks) -> None:
     await desk.call()
 
 
+@pytest.mark.parametrize("max_queue", [0, 3])
+@pytest.mark.parametrize("room", [4, 100])
+async def test_a_full_queue_at_once(desks: Desks, room: int, max_queue: int) -> None:
+    """Of many at once only those count as waiting for whom there is no room."""
+    desk = await desks.open(limit(1 + room, 3600, jitter=0), max_queue=max_queue)
+    await desk.call()
+    tasks = desk.start(100)
+    rest = 100 - room
+    await desk.until(lambda: sum(task.done() for task in tasks) >= 100 - min(rest, max_queue))
+    await desk.until_told(min(rest, max_queue))
+    for task in tasks:
+        task.cancel()
+    ends = [getattr(end, "why", type(end).__name__) for end in await finish(*tasks)]
+    waited = min(rest, max_queue)
+    counts = {"float": room, "CancelledError": waited, "queue": rest - waited}
+    assert counts == {each: ends.count(each) for each in counts}
+
+
+async def test_nobody_is_remembered_who_went(desks: Desks) -> None:
+    """A lane that holds nobody up keeps nothing of the calls that went through it."""
+    desk = await desks.open(FAST)
+    for _ in range(3):
+        await desk.call()
+        await asyncio.sleep(0.01)
+    lane = desk.lane()
+    assert (0, [], []) == (lane.live, [*lane.waiters], [*lane.untold])
+
+
 async def test_urgent_first(desks: Desks) -> None:
     """A refresh call goes before all who wait when it comes."""
     desk = await desks.open(limit(20, 0.5, jitter=0))

@@ -71,10 +71,24 @@ def test_long_names_are_not_in_keys() -> None:
         assert "x9x9" not in key
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", ["main", "a:b", "api.example.com:8443", "::1:80", "me@acct-42"])
 def test_a_scope_is_read_from_its_key(name: str) -> None:
-    """A plain scope can be told from its key; one that is hidden by a digest cannot."""
+    """A scope can be told from its key, that of a host and its port among them."""
     of = Scope("smsfly", "ip", name)
-    assert keys.scope_of("resilient", "smsfly", keys.scope("resilient", of)) is None
-    assert MAIN == keys.scope_of("resilient", "smsfly", keys.scope("resilient", MAIN))
-    assert keys.scope_of("resilient", "smsfly", keys.seen("resilient", "smsfly")) is None
+    assert of == keys.scope_of("resilient", "smsfly", keys.scope("resilient", of))
+
+
+@pytest.mark.parametrize("name", ["", "{", "a b", "ключ", "a" * 65, "~0123456789abcdef"])
+def test_a_hidden_name_is_read_as_its_digest(name: str) -> None:
+    """Of a scope whose name does not stand in its key the kind is told, and a digest."""
+    key = keys.scope("resilient", Scope("smsfly", "ip", name))
+    found = keys.scope_of("resilient", "smsfly", key)
+    assert found is not None
+    assert ("ip", key.rpartition(":")[2]) == (found.kind, found.name)
+    assert found.name != name
+
+
+def test_other_keys_are_no_scopes() -> None:
+    """Only what holds a scope is read as one."""
+    for key in all_keys(MAIN)[1:]:
+        assert keys.scope_of("resilient", "smsfly", key) is None

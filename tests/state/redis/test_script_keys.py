@@ -157,7 +157,7 @@ def test_scripts_read_the_clock_once(scripts: Scripts) -> None:
     way = passage()
     scripts.client.config_resetstat()
     admitted(scripts, way)
-    scripts.run(wire.release("resilient", []))
+    scripts.run(wire.release([]))
     stats = scripts.client.info("commandstats")
     assert stats["cmdstat_evalsha"]["calls"] == stats["cmdstat_time"]["calls"]
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from random import Random
 from types import MappingProxyType
 
 import pytest
@@ -12,7 +13,7 @@ from shared_model import LATCH
 from shared_world import INSTANCES, TICK, bucket, lane, limit, quota, scope
 
 from resilient.catalog import Ban
-from resilient.core.pacing import Pace
+from resilient.core.pacing import Bucket, Pace
 from resilient.model import Block, Pause
 from resilient.state.redis import wire
 
@@ -133,6 +134,19 @@ def test_a_dead_instance_costs_a_second(driven: Driven) -> None:
     assert max(gaps) <= 2 * SECOND
     assert len(granted) >= 58
     assert_fair(granted, 2)
+
+
+def test_the_first_call_of_a_new_bucket(driven: Driven) -> None:
+    """Nothing holds it up, whatever the rate is and the time."""
+    chance = Random(11)
+    held = []
+    for _ in range(300):
+        driven.server.command("FLUSHDB")
+        driven.now = chance.randrange(10**15, 2 * 10**15)
+        rate, capacity = chance.randrange(1, 10**6) / 997, chance.randrange(1, 50)
+        asked = driven.ask(passage(Bucket(capacity=capacity, rate=rate)), ONE, 1)
+        held += [] if asked.granted else [(capacity, rate, asked.wait)]
+    assert [] == held
 
 
 def test_one_ask_grants_all_that_fit(driven: Driven) -> None:

@@ -11,7 +11,7 @@ from shared_world import INSTANCES, bucket, lane, limit, quota, scope
 
 from resilient.catalog import Ban
 from resilient.core import pacing
-from resilient.model import Block, Mark, Pause, Scope
+from resilient.model import Block, Mark, Pause
 from resilient.state.redis import wire
 from resilient.state.redis.passage import packed
 from resilient.state.redis.scripts import ADMIT, RELEASE, SEEN, SETTLE
@@ -153,8 +153,8 @@ def test_ended() -> None:
 
 def test_small_commands() -> None:
     """Scopes are released by their keys, and instances seen by their service."""
-    found = wire.release("resilient", [Scope("acme", "ip", "here")])
-    assert ("EVALSHA", RELEASE, 1, "resilient:1:{acme}:scope:ip:here") == found
+    key = "resilient:1:{acme}:scope:ip:here"
+    assert ("EVALSHA", RELEASE, 1, key) == wire.release([key])
     assert (True, False) == wire.released([1, 0], 2)
     seen = ("EVALSHA", SEEN, 1, "resilient:1:{acme}:seen", ONE, 60_000_000, 1)
     assert seen == wire.see("resilient", "acme", ONE, leaving=True)
