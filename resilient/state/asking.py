@@ -80,8 +80,10 @@ class Asking(Foresight):
             # Nobody goes before the head does.
             for waiter in lane.ending(now + wait.seconds + A_MOMENT):
                 self._refuse(lane, waiter, Refused("deadline", wait.seconds))
-        if wait is not None:  # else they are asked for at once, and wait for that answer
+        if wait is not None:
             self._tell(lane, wait)
+        else:  # they are asked for at once, and wait for that answer
+            lane.untold = [each for each in lane.untold if not each.future.done()]
         self._file(lane, None, now)
         self.serve(lane.gates)
 

@@ -156,7 +156,7 @@ class Pump:
         self._running, self._finished = None, False
 
     async def finish(self) -> None:
-        """Wait until what is under way has ended, the limit for each pipeline; then take no more."""
+        """Wait until what is under way has ended, then take no more."""
         while self._running is not None:
             await asyncio.wait((self._running,))
         self._finished = True
