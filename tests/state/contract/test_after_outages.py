@@ -1,0 +1,281 @@
+"""What came of calls while the store did not answer: it holds for all when it is back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import attrs
+import pytest
+from desk import LATCH, limit, service
+from redis_front import Front, fronting
+from redis_server import RedisServer
+from shared_desk import PATIENCE, Counter, Desks
+
+from resilient.catalog import Ban, Limit
+from resilient.clock import Clock
+from resilient.config.service import SharedStore
+from resilient.model import Block, Mark, Pause
+from resilient.state.admission import Admission
+from resilient.state.grant import Grant
+from resilient.state.redis import presence
+from resilient.state.redis.link import make_link
+from resilient.state.redis.store import RedisStore
+from resilient.state.waiting import Refused
+
+pytestmark = [pytest.mark.real_time, pytest.mark.asyncio(loop_factories=["redis"])]
+
+FAST = limit(1000, 1, jitter=0)
+"""Hardly a limit, but one: its scope is guarded."""
+
+ROW = Ban(after=3, within=20)
+
+SOON = 3.0
+"""Seconds: far more than a call that goes at once needs, far less than a lost probe's lease."""
+
+BROKEN: Mapping[str, Any] = {
+    "after it was heard": {"cut": 0},
+    "before it was heard": {"refuses": True},
+}
+"""How a reply is lost on its way."""
+
+
+@attrs.define(eq=False)
+class Pair:
+    """Two instances of one store.
+
+    Attributes:
+        front: Lies between the store and the first.
+        far: The first.
+        near: The other one, which never lacks the store.
+    """
+
+    front: Front
+    far: Counter
+    near: Counter
+
+    def spoil(self, **how: Any) -> None:
+        """Spoil what lies in between: attributes of a Front."""
+        for name, value in how.items():
+            setattr(self.front, name, value)
+
+    async def part(self) -> None:
+        """Let nothing through any more, and wait until the far one knows."""
+        self.spoil(refuses=True)
+        await self._say_something()
+        await self.is_up(up=False)
+
+    async def meet(self) -> None:
+        """Mend it, and wait until the store has heard what the far one has to tell."""
+        self.spoil(refuses=False, cut=None)
+        await self.is_up(up=True)
+        await self._say_something()
+
+    async def is_up(self, *, up: bool) -> None:
+        """Wait until the far one knows whether the store answers."""
+        store: Any = self.far.admission.store
+        await self.far.until(lambda: store.outage.up is up)
+
+    async def all_go(self) -> None:
+        """Let some calls of both go, all soon."""
+        calls = [task for desk in (self.far, self.near) for task in desk.start(3, within=SOON)]
+        await asyncio.gather(*calls)
+
+    async def _say_something(self) -> None:
+        await self.far.call(credential="another")
+
+
+@attrs.define(eq=False)
+class Pairs:
+    """Opens the two; their limits and keys are those of `desk.service`."""
+
+    front: Front
+    desks: Desks
+    _opened: list[Counter] = attrs.field(factory=list)
+
+    async def open(self, *limits: Limit, **keys: Any) -> Pair:
+        """Open them."""
+        served, events = service(*limits, **keys), list[Any]()
+        rules = SharedStore(url=self.front.url(), timeout=PATIENCE)
+        store = RedisStore(
+            rules=rules,
+            attempts={served.name: served.attempt_timeout},
+            link=make_link(rules),
+            clock=Clock(),
+            tell=events.append,
+        )
+        far = Counter(served, Admission(Clock.now, store), events=events)
+        self._opened.append(far)
+        await store.ready()
+        return Pair(self.front, far, await self.desks.open(*limits, **keys))
+
+    async def close(self) -> None:
+        """Close the far ones."""
+        for desk in self._opened:
+            desk.admission.close()
+            await desk.admission.store.aclose()
+
+
+@pytest.fixture
+async def pairs(
+    desks: Desks, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Pairs]:
+    """Opens pairs whose far one tries to reach the store more often than once a second."""
+    monkeypatch.setattr(presence, "TRY", 0.05)
+    async with fronting(redis_server.path) as front:
+        found = Pairs(front, desks)
+        yield found
+        await found.close()
+
+
+async def ended(grant: Grant, *marks: Mark) -> list[str]:
+    """Let an answer come, and return what has become of the scopes."""
+    return [each.change for each in await grant.agreed(grant.answered(marks, LATCH))]
+
+
+async def heard(desk: Counter, count: int) -> list[Grant]:
+    """Let the scope hear its first answer; return further grants, under way together."""
+    await ended(await desk.admit())
+    return list(await asyncio.gather(*(desk.admit() for _ in range(count))))
+
+
+async def probing(desk: Counter) -> Grant:
+    """Return the call that goes first after a pause."""
+    (grant,) = await heard(desk, 1)
+    await ended(grant, refused(0.05))
+    return await desk.admit()
+
+
+def refused(seconds: float) -> Pause:
+    """Return what a refusal leaves behind."""
+    return Pause(scope="credential", seconds=seconds)
+
+
+def shut(seconds: float, asked: float | None = None) -> Block:
+    """Return what a ban leaves behind."""
+    return Block(scope="credential", base=seconds, cap=3600.0, asked=asked, reason="banned")
+
+
+async def refusal(desk: Counter) -> tuple[Any, ...]:
+    """Return why a call that cannot wait is refused, and the wait that it is told."""
+    with pytest.raises(Refused) as caught:
+        await desk.admit(within=SOON)
+    return caught.value.why, caught.value.wait
+
+
+async def held_by_a_probe(desk: Counter) -> asyncio.Task[float]:
+    """Return a call that waits for the answer to another."""
+    desk.delays.clear()
+    (waiting,) = desk.start(1, within=SOON)
+    await desk.until_told(1)
+    assert ["probe"] == [each.reason for each in desk.delays]
+    return waiting
+
+
+@pytest.mark.parametrize(
+    ("mark", "why"),
+    [(refused(30), "deadline"), (shut(30), "blocked"), (shut(1, asked=30), "blocked")],
+    ids=["pause", "block", "block that was asked for"],
+)
+async def test_heard_meanwhile(pairs: Pairs, mark: Mark, why: str) -> None:
+    """A pause and a block hold for all, lessened by the time gone."""
+    pair = await pairs.open(FAST)
+    (grant,) = await heard(pair.far, 1)
+    await pair.part()
+    await ended(grant, mark)
+    end = pair.far.now + 30
+    await asyncio.sleep(0.5)
+    await pair.meet()
+    for desk in (pair.far, pair.near):
+        assert (why, pytest.approx(end - desk.now, abs=0.25)) == await refusal(desk)
+
+
+@pytest.mark.parametrize("mark", [refused(0.1), shut(0.1), shut(0.01, asked=0.1)])
+async def test_over_meanwhile(pairs: Pairs, mark: Mark) -> None:
+    """One that is over holds nobody up; as after any other, a probe goes first."""
+    pair = await pairs.open(FAST)
+    (grant,) = await heard(pair.far, 1)
+    await pair.part()
+    await ended(grant, mark)
+    await asyncio.sleep(0.15)
+    await pair.meet()
+    probe = await pair.near.admit(within=SOON)
+    waiting = await held_by_a_probe(pair.far)
+    assert ["released"] == await ended(probe)
+    await waiting
+
+
+async def test_refusals_meanwhile(pairs: Pairs) -> None:
+    """They count in the row, be their pauses over: one before the ban all wait until it is."""
+    pair = await pairs.open(FAST, ban=ROW)
+    *both, last = await heard(pair.far, 3)
+    await pair.part()
+    for grant in both:
+        await ended(grant, refused(0.01))
+    await asyncio.sleep(0.05)
+    await pair.meet()
+    assert ("deadline", pytest.approx(20, abs=2)) == await refusal(pair.near)
+    assert ["blocked"] == await ended(last, refused(0.01))
+
+
+@pytest.mark.parametrize("how", BROKEN)
+async def test_an_end_lost_on_the_way(pairs: Pairs, how: str) -> None:
+    """It is told again; its refusal counts at most once."""
+    pair = await pairs.open(FAST, ban=ROW)
+    grant, other = await heard(pair.far, 2)
+    pair.spoil(**BROKEN[how])
+    await ended(grant, refused(30))
+    await pair.meet()
+    assert ("deadline", pytest.approx(30, abs=5)) == await refusal(pair.near)
+    expected = {"after it was heard": "foreseen", "before it was heard": "paused"}
+    assert [expected[how]] == await ended(other, refused(60))
+
+
+@pytest.mark.parametrize(("how", "room"), [("after it was heard", 2), ("before it was heard", 1)])
+async def test_a_call_called_off_on_the_way(pairs: Pairs, how: str, room: int) -> None:
+    """What it took is given back once at most, however often that is told."""
+    pair = await pairs.open(limit(4, 3600))
+    grant, _ = await heard(pair.far, 2)
+    pair.spoil(**BROKEN[how])
+    grant.cancel()
+    await pair.is_up(up=False)
+    await pair.meet()
+    for _ in range(room):
+        await pair.near.admit(within=SOON)
+    with pytest.raises(Refused, match="deadline"):
+        await pair.near.admit(within=SOON)
+
+
+async def test_a_probe_answered_meanwhile(pairs: Pairs) -> None:
+    """After it everybody goes at once: nobody waits for an answer that was there."""
+    pair = await pairs.open(FAST)
+    probe = await probing(pair.far)
+    await pair.part()
+    await ended(probe)
+    await pair.meet()
+    await pair.all_go()
+
+
+@pytest.mark.parametrize("how", ["unsent", "cancel", "lost"])
+async def test_a_probe_without_an_answer_meanwhile(pairs: Pairs, how: str) -> None:
+    """Another one goes in its place, and then everybody."""
+    pair = await pairs.open(FAST)
+    probe = await probing(pair.far)
+    await pair.part()
+    getattr(probe, how)()
+    await pair.meet()
+    await pair.all_go()
+
+
+async def test_a_probe_nobody_knows_of(pairs: Pairs) -> None:
+    """One that was granted, and nobody was told, holds nobody up either."""
+    pair = await pairs.open(FAST)
+    (grant,) = await heard(pair.far, 1)
+    await ended(grant, refused(0.05))
+    await asyncio.sleep(0.06)
+    pair.spoil(cut=0)
+    await pair.far.call(within=SOON)
+    await pair.is_up(up=False)
+    waiting = await held_by_a_probe(pair.near)
+    await pair.meet()
+    await waiting
+    await pair.all_go()
