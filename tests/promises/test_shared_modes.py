@@ -136,9 +136,8 @@ def check_errors(record: Record) -> None:
 
 def check_windows(record: Record) -> None:
     """Check that no window held more than the mode declares, and none more than the limit later."""
-    alone = record.fault.from_the_start  # none has ever seen the others
     most = {
-        "local_share": FLEET * CALLS if alone else CALLS + CAPACITY + FLEET,
+        "local_share": CALLS + CAPACITY + FLEET,
         "fail_open": FLEET * (CALLS + CAPACITY),
         "fail_closed": CALLS + CAPACITY,
     }
@@ -156,10 +155,18 @@ def check_nothing_is_sent(record: Record) -> None:
 
 
 def check_told(record: Record) -> None:
-    """Check that each instance said once that it went on alone, and once that it was over."""
-    often = [1 if record.fault.noticed else 0] * FLEET
-    for name in ("store_degraded", "store_recovered"):
-        assert often == [len(times) for times in record.told(name).values()], name
+    """Check that each instance said once that it went on alone, and once that it was over.
+
+    A machine that is busy elsewhere may keep an answer for longer than the store may take: that
+    is an outage more, and is told in the same way.
+    """
+    begun, ended = record.told("store_degraded"), record.told("store_recovered")
+    assert begun.keys() == ended.keys()
+    for instance, times in begun.items():
+        both = sorted([*times, *ended[instance]])
+        assert both[::2] == times, "told twice"
+        assert both[1::2] == ended[instance], "told twice"
+        assert times or not record.fault.noticed, "not told"
 
 
 def check_waits(record: Record) -> None:
@@ -209,6 +216,7 @@ def test_told(record: Record) -> None:
     check_told(record)
 
 
+@pytest.mark.soak
 def test_waits(record: Record) -> None:
     """The call that meets the fault waits for no longer than the time limit; no other waits."""
     check_waits(record)
@@ -242,6 +250,7 @@ def test_naively(records: Records) -> None:
         check_errors(attrs.evolve(closed, mode="local_share"))
 
 
+@pytest.mark.soak
 def test_forgetfully(records: Records) -> None:
     """The checks find an instance that asks a store again and again that does not answer."""
     forgetful = records["suspended", "forgetful"]

@@ -193,8 +193,8 @@ async def test_strictly_few_in_flight(desks: Desks, lanes: int) -> None:
     """`in_flight: strict` keeps fewer under way than end in a ban, at any time, in all lanes."""
     desk = await desks.open(FAST, ban=Ban(after=3, within=60, strict=True))
     await heard(desk)
-    ways = [f"e{number % lanes}" for number in range(6)]
-    waiting = [asyncio.create_task(desk.admit(endpoint=way)) for way in ways]
+    hosts = [f"h{number % lanes}" for number in range(6)]
+    waiting = [asyncio.create_task(desk.admit(host=host)) for host in hosts]
     for done in (2, 4, 6):
         await desk.until_granted(1 + done)
         await asyncio.sleep(0.06)

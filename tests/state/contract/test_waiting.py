@@ -98,19 +98,17 @@ async def test_a_full_queue(desks: Desks) -> None:
 @pytest.mark.parametrize("max_queue", [0, 3])
 @pytest.mark.parametrize("room", [4, 100])
 async def test_a_full_queue_at_once(desks: Desks, room: int, max_queue: int) -> None:
-    """Of many at once only those count as waiting for whom there is no room."""
+    """Of many at once only those wait for whom there is no room: the latest are refused."""
     desk = await desks.open(limit(1 + room, 3600, jitter=0), max_queue=max_queue)
     await desk.call()
     tasks = desk.start(100)
-    rest = 100 - room
-    await desk.until(lambda: sum(task.done() for task in tasks) >= 100 - min(rest, max_queue))
-    await desk.until_told(min(rest, max_queue))
+    waiting = min(100 - room, max_queue)
+    await desk.until(lambda: sum(task.done() for task in tasks) >= 100 - waiting)
     for task in tasks:
         task.cancel()
     ends = [getattr(end, "why", type(end).__name__) for end in await finish(*tasks)]
-    waited = min(rest, max_queue)
-    counts = {"float": room, "CancelledError": waited, "queue": rest - waited}
-    assert counts == {each: ends.count(each) for each in counts}
+    went, waited = ["float"] * room, ["CancelledError"] * waiting
+    assert [*went, *waited, *["queue"] * (100 - room - waiting)] == ends
 
 
 async def test_nobody_is_remembered_who_went(desks: Desks) -> None:
