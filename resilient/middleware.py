@@ -308,7 +308,9 @@ def _store(config: Config, clock: Clock, say: Callable[[Event], None]) -> Store:
     from resilient.state.redis.link import make_link  # noqa: PLC0415
     from resilient.state.redis.store import RedisStore  # noqa: PLC0415
 
-    attempts = {each.name: each.attempt_timeout for each in config.services}
+    # Who merely observes takes nothing from others, and is none of those who share a limit.
+    sharing = (each for each in config.services if each.mode == "enforce")
+    attempts = {each.name: each.attempt_timeout for each in sharing}
     return RedisStore(
         rules=config.store, attempts=attempts, link=make_link(config.store), clock=clock, tell=say
     )

@@ -19,7 +19,7 @@ from resilient.state.gates import LimitGate, ScopeGate
 from resilient.state.gauge import gauge
 from resilient.state.grant import Changed, Grant
 from resilient.state.lane import Lane
-from resilient.state.redis import wire
+from resilient.state.redis import keys, wire
 from resilient.state.scope import ScopeState
 
 TICK = 15_625
@@ -196,7 +196,7 @@ class World:
     def _release(self, lane: Lane) -> None:
         scopes = [gate.state.scope for gate in lane.scopes]
         were = tuple(self.model.release(gate) for gate in lane.scopes)
-        reply = self.driven.run(wire.release(self.prefix, scopes))
+        reply = self.driven.run(wire.release([keys.scope(self.prefix, each) for each in scopes]))
         self._count("release")
         assert were == wire.released(reply, len(scopes)), "release"
 

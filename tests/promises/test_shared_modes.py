@@ -222,11 +222,13 @@ def test_waits(record: Record) -> None:
     check_waits(record)
 
 
+@pytest.mark.soak
 def test_tries(outage: Record) -> None:
     """A store that is down is tried once a second."""
     check_tries(outage, last(outage.told("store_degraded")))
 
 
+@pytest.mark.soak
 def test_recovery(outage: Record, figure: Figure) -> None:
     """Within a second after the store answers all share one limit again."""
     check_recovery(outage)

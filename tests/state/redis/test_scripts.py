@@ -138,14 +138,14 @@ def test_a_dead_instance_costs_a_second(driven: Driven) -> None:
 
 def test_the_first_call_of_a_new_bucket(driven: Driven) -> None:
     """Nothing holds it up, whatever the rate is and the time."""
-    chance = Random(11)
-    held = []
-    for _ in range(300):
-        driven.server.command("FLUSHDB")
+    chance, within, held = Random(11), scope("credential", "main", guarded=False), []
+    for number in range(300):
         driven.now = chance.randrange(10**15, 2 * 10**15)
-        rate, capacity = chance.randrange(1, 10**6) / 997, chance.randrange(1, 50)
-        asked = driven.ask(passage(Bucket(capacity=capacity, rate=rate)), ONE, 1)
-        held += [] if asked.granted else [(capacity, rate, asked.wait)]
+        pace = Bucket(capacity=chance.randrange(1, 50), rate=chance.randrange(1, 10**6) / 997)
+        new = limit(f"limit-{number}", pace, 64, 0.0, within)
+        way = wire.Passage.of("resilient", lane((within,), [new]), 30.0)
+        asked = driven.ask(way, ONE, number)
+        held += [] if asked.granted else [(pace, asked.wait)]
     assert [] == held
 
 
