@@ -1,5 +1,6 @@
 """Two instances of one store, of which one loses it and finds it again."""
 
+import asyncio
 from typing import Any
 
 import attrs

@@ -34,11 +34,10 @@ class Asking(Foresight):
         return list(self.memory.lanes.values())
 
     def ask(self, lane: Lane) -> None:
-        """Ask the store for the oldest of a lane, if it is not asked already."""
-        if not lane.asks:
-            lane.unfile()
-            lane.asks = True
-            self.store.ask(lane)
+        """Ask the store for the oldest of a lane that does not ask yet."""
+        lane.unfile()
+        lane.asks = True
+        self.store.ask(lane)
 
     def gather(self, lane: Lane) -> tuple[Waiter, ...]:
         """Return for whom a lane asks, now that it is sent: nobody who came after others."""

@@ -30,3 +30,14 @@ async def test_a_call_in_flight(server: Server, redis_server: RedisServer, tmp_p
         with pytest.raises(resilient.RateLimited):
             await call
         assert before == redis_server.command("INFO", "clients")["connected_clients"]
+
+
+async def test_unused(server: Server, redis_server: RedisServer, tmp_path: Path) -> None:
+    """A middleware that made no call has nothing to say in the end, and opens no connection."""
+    before = redis_server.command("INFO", "clients")["connected_clients"]
+    async with selling(server, shared(redis_server), tmp_path) as vendor:
+        client = await vendor.join()
+        await client.middleware.aclose()
+        assert before == redis_server.command("INFO", "clients")["connected_clients"]
+        assert 0 == redis_server.command("EXISTS", "resilient:1:{acme}:seen")
+    assert [] == client.events

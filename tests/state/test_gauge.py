@@ -232,6 +232,42 @@ def test_a_quota_gives_back_what_was_taken_then() -> None:
     assert 0.0 == found.wait(2, later + 700)
 
 
+@pytest.mark.parametrize("calls", [1, 5, 64, 1000])
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_quota_in_doubt(calls: int, taken: int) -> None:
+    """What others took is unknown: it counts as used up, and comes back evenly over the window."""
+    found = quota(calls, 640)
+    found.take(taken, START)
+    found.doubt(START)
+    assert calls == found.level(START)
+    assert 0 < found.wait(1, START) <= 640 / min(calls, 64) + 20
+    for gone in range(0, 650, 5):
+        back = calls - found.level(START + gone)
+        assert -1e-6 <= gone * calls / 640 - back <= 1 + calls / 32  # a call, two slices
+    assert 0.0 == found.wait(calls, START + 650)
+
+
+@pytest.mark.parametrize(
+    ("level", "left"), [(6, [1, 2, 3]), (5, [0, 2, 3]), (3, [0, 0, 3]), (0, [])]
+)
+def test_a_quota_that_learns_of_less(level: int, left: list[int]) -> None:
+    """The latest of the calls that it knows are kept: they hold others up the longest."""
+    found = quota(10, 640)
+    for count in (1, 2, 3):
+        found.take(count, START + 100 * count)
+    found.learn(level, START + 300)
+    expected = [sum(left[at:]) for at in range(4)]
+    assert expected == [found.level(START + 300 + at) for at in (0, 460, 560, 660)]
+
+
+def test_a_quota_that_learns_of_more() -> None:
+    """Calls of others that it hears of count as if they went just now."""
+    found = quota(10, 640)
+    found.take(2, START)
+    found.learn(7, START + 320)
+    assert [7, 5, 0] == [found.level(START + at) for at in (320, 660, 980)]
+
+
 @pytest.mark.parametrize(("cost", "expected"), [(1, 0), (10, 0), (11, 640), (20, 640), (21, 1280)])
 def test_a_quota_foresees_a_queue(cost: int, expected: float) -> None:
     """So long at least does a queue of so many calls take."""

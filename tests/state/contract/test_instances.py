@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from desk import LATCH, finish, limit
 from oracle import most_in_window
+from redis_server import RedisServer
 from shared_desk import Counter, Desks, when
 
 from resilient.catalog import Ban, Limit
@@ -181,3 +182,14 @@ async def test_released_elsewhere(desks: Desks, name: str) -> None:
     (lifted,) = await other.admission.store.release("api", lambda _: True)
     assert "credential" == lifted.kind
     await finish(one.admit(credential=name, within=90))
+
+
+async def test_released_among_much_else(desks: Desks, redis_server: RedisServer) -> None:
+    """What another process left is found however much else the store holds."""
+    one, other = await two(desks, FAST)
+    for number in range(3):
+        grant = await one.admit(credential=f"c{number}")
+        await ended(grant, Pause(scope="credential", seconds=60))
+    redis_server.command("EVAL", "for i = 1, 20000 do redis.call('SET', 'else:' .. i, i) end", 0)
+    lifted = await other.admission.store.release("api", lambda _: True)
+    assert ["c0", "c1", "c2"] == sorted(str(scope.name) for scope in lifted)

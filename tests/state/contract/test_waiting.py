@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from desk import LATCH, finish, limit
-from shared_desk import Counter, Desks
+from shared_desk import Counter, Desks, when
 
 from resilient.model import Pause
 from resilient.state.waiting import Delay, Refused
@@ -44,6 +44,32 @@ async def test_a_wait_known_not_to_fit(desks: Desks) -> None:
     await desk.until_told(5)
     for task in (*tasks, longer):
         task.cancel()
+
+
+@pytest.mark.parametrize(("within", "room"), [(1, 0), (5, 2), (9, 4), (11, 5)])
+async def test_a_wait_known_not_to_fit_at_once(desks: Desks, within: float, room: int) -> None:
+    """Of many that come together only those wait for whom there is time; none is refused late."""
+    desk = await desks.open(SLOW)
+    await desk.call()
+    began = desk.now
+    tasks = desk.start(10, within=within)
+    await desk.until(lambda: sum(task.done() for task in tasks) >= 10 - room)
+    assert desk.now - began < 1
+    assert [*[False] * room, *[True] * (10 - room)] == [task.done() for task in tasks]
+    for task in tasks:
+        task.cancel()
+    whys = {end.why for end in await finish(*tasks) if isinstance(end, Refused)}
+    assert {"deadline"} == whys
+
+
+async def test_nobody_listens(desks: Desks) -> None:
+    """A call that wants to hear nothing of its wait waits in its turn, as any other."""
+    desk = await desks.open(limit(10, 0.5, jitter=0))
+    await desk.call()
+    silent = asyncio.create_task(desk.admission.admit(desk.lane(), 1, desk.now + 60))
+    behind = asyncio.create_task(desk.admit())
+    assert when(await silent) < when(await behind)
+    assert [2] == [each.position for each in desk.delays]
 
 
 async def test_a_heavy_call_known_not_to_fit(desks: Desks) -> None:

@@ -183,6 +183,7 @@ NONSENSE: list[Any] = [
     [PLAIN, b"1 2 3"],
     [PLAIN, b"3 0 0 0 0 - 0 0 0 0 0 1 1 -1 1 0 0 "],
     [PLAIN, b"1 0 0 0 0 - 0 0 0 0 0 1 1 -1 1 0 3 "],
+    [PLAIN, b"1 0 0 0 0 - 0 0 0 0 0 1 1 -1 1 0 -1 "],
     [PLAIN, None],
     [PLAIN, [b"1"]],
 ]
