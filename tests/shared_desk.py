@@ -68,6 +68,21 @@ class Counter(Desk):
         await self.until(lambda: len(self.delays) >= count)
 
 
+async def on_redis(served: Service, url: str) -> Counter:
+    """Return a desk whose store is the Redis of a URL, connected."""
+    rules, events = SharedStore(url=url, timeout=PATIENCE), list[resilient.Event]()
+    store = RedisStore(
+        rules=rules,
+        attempts={served.name: served.attempt_timeout},
+        link=make_link(rules),
+        clock=Clock(),
+        tell=events.append,
+    )
+    desk = Counter(served, Admission(Clock.now, store), events=events)
+    await store.ready()
+    return desk
+
+
 @attrs.define(eq=False)
 class Desks:
     """Opens desks.
@@ -82,21 +97,8 @@ class Desks:
     async def open(self, *limits: Limit, **keys: Any) -> Counter:
         """Open a desk for a service with these limits; keys as of `desk.service`."""
         served = service(*limits, **keys)
-        desk = Counter(served) if self.server is None else await self._shared(served, self.server)
+        desk = Counter(served) if self.server is None else await on_redis(served, self.server.url)
         self._opened.append(desk)
-        return desk
-
-    async def _shared(self, served: Service, server: RedisServer) -> Counter:
-        rules, events = SharedStore(url=server.url, timeout=PATIENCE), list[resilient.Event]()
-        store = RedisStore(
-            rules=rules,
-            attempts={served.name: served.attempt_timeout},
-            link=make_link(rules),
-            clock=Clock(),
-            tell=events.append,
-        )
-        desk = Counter(served, Admission(Clock.now, store), events=events)
-        await store.ready()
         return desk
 
     async def close(self) -> None:

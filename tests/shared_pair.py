@@ -6,14 +6,9 @@ from typing import Any
 import attrs
 from desk import service
 from redis_front import Front
-from shared_desk import PATIENCE, Counter, Desks
+from shared_desk import Counter, Desks, on_redis
 
 from resilient.catalog import Limit
-from resilient.clock import Clock
-from resilient.config.service import SharedStore
-from resilient.state.admission import Admission
-from resilient.state.redis.link import make_link
-from resilient.state.redis.store import RedisStore
 
 SOON = 3.0
 """Seconds: far more than a call that goes at once needs, far less than a lost probe's lease."""
@@ -74,18 +69,8 @@ class Pairs:
 
     async def open(self, *limits: Limit, **keys: Any) -> Pair:
         """Open them."""
-        served, events = service(*limits, **keys), list[Any]()
-        rules = SharedStore(url=self.front.url(), timeout=PATIENCE)
-        store = RedisStore(
-            rules=rules,
-            attempts={served.name: served.attempt_timeout},
-            link=make_link(rules),
-            clock=Clock(),
-            tell=events.append,
-        )
-        far = Counter(served, Admission(Clock.now, store), events=events)
+        far = await on_redis(service(*limits, **keys), self.front.url())
         self._opened.append(far)
-        await store.ready()
         return Pair(self.front, far, await self.desks.open(*limits, **keys))
 
     async def close(self) -> None:

@@ -102,11 +102,7 @@ class Asking(Foresight):
         seconds = self.foresee(lane, waiter.cost, later)
         if self.now() + seconds > waiter.deadline - A_MOMENT:
             return Refused("deadline", seconds)
-        try:
-            self._refuse_beyond(lane, waiter.cost, others=behind)
-        except Refused as refusal:
-            return refusal.with_traceback(None)
-        return None
+        return self._beyond(lane, waiter.cost, others=behind)
 
     def gates(self) -> Iterable[Gate]:
         """Return everything that can hold calls up."""

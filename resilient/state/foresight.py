@@ -18,16 +18,18 @@ class Foresight(Order):
             hold = gate.check(waiter.cost, now)
             if hold is not None and hold.reason == "blocked":
                 raise Refused("blocked", hold.seconds, gate.state.scope)
-        self._refuse_beyond(lane, waiter.cost)
+        if (crowded := self._beyond(lane, waiter.cost)) is not None:
+            raise crowded
         seconds = self.foresee(lane, waiter.cost)
         if now + seconds > waiter.deadline - A_MOMENT:
             raise Refused("deadline", seconds)
 
-    def _refuse_beyond(self, lane: Lane, cost: int, others: int = 0) -> None:
-        """Refuse whoever would wait where too many do, beside `others` that do not count."""
+    def _beyond(self, lane: Lane, cost: int, others: int = 0) -> Refused | None:
+        """Return that too many wait already, beside `others` that do not count, or None."""
         for gate in lane.scopes if not lane.urgent else ():
             if gate.state.waiting - others >= lane.max_queue:
-                raise Refused("queue", self.foresee(lane, cost), gate.state.scope)
+                return Refused("queue", self.foresee(lane, cost), gate.state.scope)
+        return None
 
     def foresee(self, lane: Lane, cost: int, later: int = 0) -> float:
         """Return the seconds that a call would wait at least, were it to queue now.

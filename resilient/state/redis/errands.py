@@ -120,11 +120,9 @@ def _word(asked: wire.Asked, cost: int, now: float) -> Word:
             when = now + max(wait or 0.0, A_MOMENT)
             return Word("limit", when, when, cost)
         case "pause":
-            left = wait or 0.0
-            return Word("pause", now + left, now + min(left, RECHECK))
+            return _paused(wait or 0.0, now)
         case "blocked":
-            end = float("inf") if wait is None else now + wait
-            return Word("blocked", end, min(end, now + RECHECK))
+            return _blocked(wait, now)
         case _:
             until = None if wait is None else now + wait
             return Word("probe", until, now + min(POLL, POLL if wait is None else wait))
@@ -134,13 +132,18 @@ def _word_of(view: wire.ScopeView | None, now: float) -> Word | None:
     """Return what holds everybody up in a scope, or None."""
     if view is None:
         return None
-    if view.blocked is not None:
-        end = float("inf") if view.blocked.until is None else now + view.blocked.until
-        if end > now:
-            return Word("blocked", end, min(end, now + RECHECK))
-    if view.paused > 0:
-        return Word("pause", now + view.paused, now + min(view.paused, RECHECK))
-    return None
+    if view.blocked is not None and (view.blocked.until is None or view.blocked.until > 0):
+        return _blocked(view.blocked.until, now)
+    return _paused(view.paused, now) if view.paused > 0 else None
+
+
+def _paused(left: float, now: float) -> Word:
+    return Word("pause", now + left, now + min(left, RECHECK))
+
+
+def _blocked(left: float | None, now: float) -> Word:
+    end = float("inf") if left is None else now + left
+    return Word("blocked", end, min(end, now + RECHECK))
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -5,29 +5,21 @@ longer than the lock lasts has lost it, and does not know.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import files
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import attrs
 
 from resilient.clock import new_id
-from resilient.state.redis.link import Command, Unreachable
-from resilient.state.redis.scripts import Script
-
-_SCRIPT: Final = Script(
-    "lease", files("resilient.state.redis").joinpath("lua", "lease.lua").read_text("utf-8")
-)
+from resilient.state.redis.link import Run, Unreachable
+from resilient.state.redis.scripts import LEASE
 
 UNGUARDED: Final = 0
 """The number of whoever goes without the lock, because the store gives no answer."""
 
 LASTS: Final = 10.0
 """Seconds until the lock of a process that has died ends."""
-
-Run = Callable[[Sequence[Command]], Awaitable[list[Any]]]
-"""Runs commands within its own time limit, and returns their replies in order."""
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +80,7 @@ class Lease:
         """Return what the script says; None: the store does not say."""
         keys, lasts = (self.key, f"{self.key}:number"), int(self.lasts * 1000)
         try:
-            (reply,) = await self.run([("EVALSHA", _SCRIPT, 2, *keys, what, owner, lasts)])
+            (reply,) = await self.run([("EVALSHA", LEASE, 2, *keys, what, owner, lasts)])
         except Unreachable:
             return None
         return reply if isinstance(reply, int) else None

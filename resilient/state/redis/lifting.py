@@ -1,17 +1,14 @@
 """Lifting pauses and blocks for all processes, also those that this one has not met."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
 
 from resilient.model import Scope
 from resilient.state.redis import keys, wire
-from resilient.state.redis.link import Command
+from resilient.state.redis.link import Run
 
 MOST: Final = 1000
 """Scopes that one script call lifts at most."""
-
-Run = Callable[[Sequence[Command]], Awaitable[list[Any]]]
-"""Sends commands and returns their replies."""
 
 
 async def lift(

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Command: TypeAlias = "tuple[str | bytes | int | Script, ...]"
 """A command's name and arguments; in `("EVALSHA", script, keys, …)` a script stands for its sum."""
+
+Run: TypeAlias = Callable[[Sequence[Command]], Awaitable[list[Any]]]
+"""Runs commands within its own time limit, and returns their replies in order."""
 
 Address: TypeAlias = tuple[str, int]
 """A host and a port."""

@@ -6,7 +6,7 @@ Redis is told whole microseconds of its own clock.
 import math
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
@@ -14,10 +14,8 @@ from resilient.state.gates import LimitGate
 from resilient.state.gauge import Bucket
 from resilient.state.lane import Lane
 from resilient.state.redis import keys
-from resilient.state.redis.scripts import ADMIT, SETTLE, Script
-
-Command: TypeAlias = "tuple[str | bytes | int | Script, ...]"
-"""One command; a script stands for how Redis calls it."""
+from resilient.state.redis.link import Command
+from resilient.state.redis.scripts import ADMIT, SETTLE
 
 SECOND: Final = 1_000_000
 _HAIR: Final = 1e-3

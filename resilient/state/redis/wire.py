@@ -1,11 +1,12 @@
 """What the scripts are asked, and what they answer: encoding and parsing, and no sending."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from resilient.model import Block, Mark, Pause
 from resilient.state.redis import keys
-from resilient.state.redis.passage import SECOND, Command, Passage, micros, numbers, packed
+from resilient.state.redis.link import Command
+from resilient.state.redis.passage import SECOND, Passage, micros, numbers, packed
 from resilient.state.redis.replies import (
     Asked,
     Ended,
@@ -21,6 +22,7 @@ from resilient.state.redis.replies import (
     saw,
 )
 from resilient.state.redis.scripts import NAMES, RELEASE, SEEN
+from resilient.state.store import How
 
 __all__ = [
     "MEMORY",
@@ -50,9 +52,6 @@ MEMORY: Final = 60.0
 """Seconds for which an instance counts that was not seen again."""
 
 _LONGEST_REASON: Final = 200
-
-How = Literal["answered", "lost", "unsent", "cancel"]
-"""How a call can end."""
 
 
 def ask(
