@@ -1,7 +1,8 @@
 """What one process hears holds for all that share its store: pauses, refusals, blocks, probes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from promises.conftest import Figure
 from redis_server import RedisServer
 from server import Server
 from shared_acme import Vendor, selling, shared
+from until import until as bounded
 
 import resilient
 from resilient.state.redis import errands
@@ -23,6 +25,7 @@ BAN = {"after": 3, "within": "1m"}
 SLOWER = acme.says("slow_down", status=429, after=1)
 SHUT_OUT = acme.says("shut_out", status=403)
 PATIENCE = 20.0
+until = partial(bounded, within=PATIENCE)
 
 
 @pytest.fixture
@@ -32,13 +35,6 @@ async def vendor(
     """Clients that share a Redis."""
     async with selling(server, shared(redis_server), tmp_path) as found:
         yield found
-
-
-async def until(holds: Callable[[], object]) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110 - of a store that tells nobody
-            await asyncio.sleep(0.005)
 
 
 async def until_told(clients: list[Client], name: str, count: int) -> None:

@@ -1,8 +1,9 @@
 """What was spent while a shared store was away, or may have been, is spent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,7 @@ from promises.conftest import Figure, Scale
 from redis_front import Front, fronting
 from redis_server import RedisServer
 from server import Server
+from until import until as bounded
 
 import resilient
 from resilient.config.service import SharedStore
@@ -25,14 +27,8 @@ pytestmark = pytest.mark.real_time
 
 QUOTA = 20
 PATIENCE = 15.0
+until = partial(bounded, within=PATIENCE)
 LATE = (resilient.DeadlineExceeded, resilient.TransportTimeout)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait, within bounds, until something holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110 - what happens elsewhere
-            await asyncio.sleep(0.005)
 
 
 @attrs.define(eq=False)

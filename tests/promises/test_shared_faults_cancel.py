@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,7 @@ from promises.conftest import Figure, Scale
 from redis_front import Front, fronting
 from redis_server import RedisServer
 from server import Server
+from until import until as bounded
 
 import resilient
 from resilient.config.service import SharedStore
@@ -28,6 +30,7 @@ QUOTA = {"hour": {"rate": "1000/h", "per": ["ip"]}}
 SECOND = {**QUOTA, "second": {"rate": "10/s", "per": ["ip"], "jitter": 0}}
 BOOK = "resilient:1:{api}:quota:hour:ip:here"
 PATIENCE = 10.0
+until = partial(bounded, within=PATIENCE)
 LEAKS = pytest.mark.filterwarnings(
     "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
 )
@@ -38,13 +41,6 @@ def _tidy() -> Iterator[None]:
     """Let what a test leaves be told there, and not in the next one."""
     yield
     gc.collect()
-
-
-async def until(holds: Callable[[], bool], within: float = PATIENCE) -> None:
-    """Wait, within bounds, until something holds."""
-    async with asyncio.timeout(within):
-        while not holds():  # noqa: ASYNC110 - what happens elsewhere
-            await asyncio.sleep(0.001)
 
 
 @attrs.define(eq=False)
