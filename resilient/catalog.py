@@ -9,6 +9,8 @@ from typing import Literal
 
 import attrs
 
+from resilient.lookup import Texts, Wildcards
+
 ScopeKind = Literal["credential", "ip", "host", "endpoint"]
 """What shares a limit, a pause or a block."""
 
@@ -153,6 +155,27 @@ class Limit:
 
 
 @attrs.frozen(kw_only=True)
+class HintRule:
+    """In which headers of any response the vendor says how a limit stands.
+
+    Attributes:
+        limit: The limit's name; None: of all limits that a call is under.
+        calls: The header with how many calls the limit allows in its period.
+        remaining: The one with how many are left.
+        used: The one with how many are gone: `32`, or `32/40`.
+        reset: The one with when they are counted anew; None: after the limit's period.
+        milliseconds: Whether a number in it counts milliseconds, not seconds.
+    """
+
+    limit: str | None = None
+    calls: str | None = None
+    remaining: str | None = None
+    used: str | None = None
+    reset: str | None = None
+    milliseconds: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class Ban:
     """The vendor shuts a client out after `after` refusals in a row within `within` seconds.
 
@@ -246,6 +269,7 @@ class Catalog:
     credential: CredentialRule | None = None
     envelopes: tuple[Envelope, ...] = attrs.field(default=(), repr=False)
     limits: tuple[Limit, ...] = ()
+    hints: tuple[HintRule, ...] = attrs.field(default=(), repr=False)
     ban: Ban | None = None
     errors: Mapping[str, tuple[Entry, ...]] = attrs.field(factory=dict, repr=False)
     statuses: Mapping[int, tuple[Entry, ...]] = attrs.field(factory=dict, repr=False)
@@ -259,10 +283,20 @@ class Catalog:
         return (*codes, *statuses, *self.texts)
 
     @cached_property
-    def wildcards(self) -> tuple[Entry, ...]:
+    def wildcards(self) -> Wildcards[Entry]:
         """The entries whose code has a part that may be anything."""
-        starred = (v for code, v in self.errors.items() if "*" in code.split("/"))
-        return tuple(entry for variants in starred for entry in variants)
+        coded = ((code.split("/"), variants) for code, variants in self.errors.items())
+        return Wildcards.of((code, each) for code, found in coded if "*" in code for each in found)
+
+    @cached_property
+    def most_parts(self) -> int:
+        """How many parts the longest code has."""
+        return max((code.count("/") + 1 for code in self.errors), default=0)
+
+    @cached_property
+    def phrases(self) -> Texts[Entry]:
+        """The texts, to be found in what a server says."""
+        return Texts.of([(each.match, each) for each in self.texts if each.match])
 
     @cached_property
     def endpoint_names(self) -> Mapping[str, Endpoint]:

@@ -1,11 +1,11 @@
 """Which documented errors does this response report? Exchange and catalog in, Failure out."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from resilient.catalog import SEVERITY, Catalog, Entry
 from resilient.core.envelope import Reported, read
 from resilient.core.retry_after import retry_after
-from resilient.core.text import contains
 from resilient.model import Exchange, Failure, Found
 from resilient.policy import Policies
 
@@ -64,7 +64,9 @@ def recognise(exchange: Exchange, catalog: Catalog, generic: Catalog) -> tuple[F
 def _explain(error: Reported, exchange: Exchange, catalog: Catalog, generic: Catalog) -> Found:
     by_text = _by_text(error.message, error.code, exchange, catalog) if error.message else None
     by_code = _by_code(error.code, catalog, exchange) if error.code else None
-    entry = by_text or by_code or _by_status(exchange, catalog, generic) or _by_class(exchange)
+    entry = (
+        by_text or by_code or _by_status(exchange, catalog, generic) or _by_class(exchange.status)
+    )
     mapped = error.code is None or entry is by_text or entry is by_code
     return Found(entry=entry, code=error.code, message=error.message, mapped=mapped)
 
@@ -75,18 +77,14 @@ def _by_text_or_status(
     by_text = _by_text(text, None, exchange, catalog) if text else None
     entry = by_text or _by_status(exchange, catalog, generic)
     if entry is None and exchange.status >= 400:  # noqa: PLR2004 - RFC 9110 section 15.5
-        entry = _by_class(exchange)
+        entry = _by_class(exchange.status)
     if entry is not None:
         yield Found(entry=entry)
 
 
 def _by_text(text: str, code: str | None, exchange: Exchange, catalog: Catalog) -> Entry | None:
-    fitting = (
-        each
-        for each in catalog.texts
-        if each.match and each.code in (None, code) and contains(text, each.match)
-    )
-    return _most_bound(fitting, exchange)
+    found = catalog.phrases.found_in(text)
+    return _most_bound([each for each in found if each.code in (None, code)], exchange)
 
 
 def _by_code(code: str, catalog: Catalog, exchange: Exchange) -> Entry | None:
@@ -99,24 +97,15 @@ def _by_code(code: str, catalog: Catalog, exchange: Exchange) -> Entry | None:
     if exact is not None:
         return exact
     parts = code.split("/")
-    shorter = ("/".join(parts[:n]) for n in range(1, len(parts)))
+    shorter = ("/".join(parts[:n]) for n in range(1, min(len(parts), catalog.most_parts + 1)))
     candidates = [entry for each in shorter for entry in catalog.errors.get(each, ())]
-    candidates += [entry for entry in catalog.wildcards if _matches(entry, parts)]
+    candidates += catalog.wildcards.matching(parts)
     ranks = sorted({_rank(entry) for entry in candidates}, reverse=True)
     for rank in ranks:
         entry = _most_bound((e for e in candidates if _rank(e) == rank), exchange)
         if entry is not None:
             return entry
     return None
-
-
-def _matches(entry: Entry, parts: list[str]) -> bool:
-    pattern = (entry.code or "").split("/")
-    if len(pattern) == len(parts) + 1 and pattern[-1] == "*":
-        pattern = pattern[:-1]
-    return len(pattern) <= len(parts) and all(
-        mine in ("*", its) for mine, its in zip(pattern, parts, strict=False)
-    )
 
 
 def _rank(entry: Entry) -> tuple[int, int]:
@@ -133,13 +122,14 @@ def _by_status(exchange: Exchange, catalog: Catalog, generic: Catalog) -> Entry 
     return None
 
 
-def _by_class(exchange: Exchange) -> Entry:
-    server = exchange.status >= 500  # noqa: PLR2004 - RFC 9110 section 15.6
-    client = exchange.status >= 400  # noqa: PLR2004
+@lru_cache(maxsize=600)
+def _by_class(status: int) -> Entry:
+    server = status >= 500  # noqa: PLR2004 - RFC 9110 section 15.6
+    client = status >= 400  # noqa: PLR2004
     return Entry(
         kind="status",
-        name=f"status_{exchange.status}",
-        status=exchange.status,
+        name=f"status_{status}",
+        status=status,
         policy="retry" if server else "fail_fast",
         meaning=_UNKNOWN_5XX if server else _UNKNOWN_4XX if client else _UNKNOWN_OK,
         advice="See the response's body, and the vendor's documentation.",
@@ -152,4 +142,6 @@ def _most_bound(entries: Iterable[Entry], exchange: Exchange) -> Entry | None:
         for entry in entries
         if entry.fits(status=exchange.status, method=exchange.method, endpoint=exchange.endpoint)
     ]
-    return max(fitting, key=lambda entry: len(entry.bindings), default=None)
+    if len(fitting) > 1:
+        return max(fitting, key=lambda entry: len(entry.bindings))
+    return fitting[0] if fitting else None

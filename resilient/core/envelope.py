@@ -4,9 +4,9 @@ Nothing raises here: what cannot be read reports nothing, and the HTTP status de
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import attrs
@@ -17,18 +17,19 @@ from resilient.core.text import LONGEST_CODE, decode, printable, without_tags
 MOST_ERRORS = 100
 """How many errors of one response are read."""
 
-DEEPEST = 32
-"""How deep an XML body is followed."""
+MOST_NODES = 1000
+"""How many objects of a response are looked into for them, at each step of a path."""
 
 BODILESS = frozenset({204, 205, 304})
 """Statuses that come without a body."""
 
-_WRITTEN_AS: dict[Format, tuple[str, ...]] = {
+WRITTEN_AS: dict[Format, tuple[str, ...]] = {
     "json": ("json", "javascript", "text/plain", "text/html"),
     "xml": ("xml", "text/plain"),
     "text": ("text/plain",),
     "html": ("html",),
 }
+"""Words of a content type with which a body may be written so."""
 
 
 @attrs.frozen
@@ -72,7 +73,7 @@ def wants_body(
         return False
     if status >= 400:  # noqa: PLR2004 - RFC 9110 section 15.5
         return True
-    words = (_WRITTEN_AS[each.format] for each in envelopes if each.comes_with(status))
+    words = (WRITTEN_AS[each.format] for each in envelopes if each.comes_with(status))
     return any(not content_type or word in content_type for each in words for word in each)
 
 
@@ -101,6 +102,9 @@ def read(
 
 _UNREAD = object()
 
+# Numbers stay text: a code is a name, and a number of 5,000 digits is an attack.
+_JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+
 
 def _loose(text: str, written: str, status: int, document: Any) -> str:
     """Return the words of a body that no envelope fits.
@@ -125,78 +129,50 @@ def _format(text: str) -> str:
 
 
 def _parse(text: str, written: str) -> Any:
-    return _json(text) if written == "json" else _xml(text)
+    if written == "json":
+        return _json(text)
+    from resilient.core import xml  # noqa: PLC0415 - only where a body is XML
+
+    return xml.parse(text)
 
 
 def _json(text: str) -> Any:
-    # Numbers stay text: a code is a name, and a number of 5,000 digits is an attack.
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        return _JSON.decode(text)
     except (ValueError, RecursionError):
         return None
 
 
-def _xml(text: str) -> Any:
-    from xml.etree.ElementTree import ParseError  # noqa: PLC0415 - only for XML catalogs
-
-    from defusedxml import DefusedXmlException  # noqa: PLC0415
-    from defusedxml.ElementTree import fromstring  # noqa: PLC0415
-
-    try:
-        # As text, not bytes: an encoding declaration cannot choose a codec.
-        root = fromstring(_undeclared(text), forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError):
-        return None
-    return _plain(root, DEEPEST)
-
-
-def _undeclared(text: str) -> str:
-    start = text.lstrip()
-    return start.partition("?>")[2] if start.startswith("<?xml") else start
-
-
-def _plain(element: Any, depth: int) -> Any:
-    """Return an element as JSON would have it: repeated children are a list."""
-    if not len(element) or not depth:
-        return (element.text or "").strip()
-    children: dict[str, Any] = {}
-    for child in element:
-        name, value = child.tag.rpartition("}")[2], _plain(child, depth - 1)
-        if name not in children:
-            children[name] = value
-        elif isinstance(children[name], list):
-            children[name].append(value)
-        else:
-            children[name] = [children[name], value]
-    return children
-
-
 def _errors(envelope: Envelope, document: Any) -> tuple[Reported, ...]:
-    if envelope.when is not None and not any(map(_holds, _follow(document, _steps(envelope.when)))):
+    if envelope.when is not None and not any(
+        map(_holds, _follow(document, steps_of(envelope.when)))
+    ):
         return ()
     if not envelope.code:
         return (Reported(None, _message(envelope.message, document)),) if envelope.when else ()
     items, within = _items(envelope, document)
-    prefix = _steps(envelope.code[0])[:within]
-    near = [path for path in envelope.message if _steps(path)[:within] == prefix]
-    # What is said of the whole response: another error's words would be about that one.
-    around = _message([path for path in envelope.message if path not in near], document)
-    found = (_reported(envelope, item, within, near) for item in islice(items, MOST_ERRORS))
-    errors = tuple(attrs.evolve(e, message=e.message or around) for e in found if e is not None)
+    prefix = steps_of(envelope.code[0])[:within]
+    near = [path for path in envelope.message if steps_of(path)[:within] == prefix]
+    found = (_reported(envelope, item, within, near) for item in items[:MOST_ERRORS])
+    errors = tuple(each for each in found if each is not None)
+    if not all(each.message for each in errors):
+        # What is said of the whole response: another error's words would be about that one.
+        around = _message([path for path in envelope.message if path not in near], document)
+        errors = tuple(each if each.message else Reported(each.code, around) for each in errors)
     if not errors and envelope.when is not None:
         return (Reported(None, _message(envelope.message, document)),)
     return errors
 
 
-def _items(envelope: Envelope, document: Any) -> tuple[Iterator[Any], int]:
+def _items(envelope: Envelope, document: Any) -> tuple[list[Any], int]:
     """Return the objects that hold one error each, and how many steps lead to them."""
-    steps = _steps(envelope.code[0])
+    steps = steps_of(envelope.code[0])
     within = max((i + 1 for i, step in enumerate(steps) if step == "[]"), default=0)
     return _follow(document, steps[:within]), within
 
 
 def _reported(envelope: Envelope, item: Any, within: int, near: Iterable[str]) -> Reported | None:
-    parts = [_text(item, _steps(path)[within:]) for path in envelope.code]
+    parts = [_text(item, steps_of(path)[within:]) for path in envelope.code]
     while parts and not parts[-1]:
         parts.pop()
     if not parts or not parts[0]:
@@ -204,12 +180,12 @@ def _reported(envelope: Envelope, item: Any, within: int, near: Iterable[str]) -
     code = printable("/".join(parts), LONGEST_CODE)
     if envelope.when is None and code in _NOTHING:
         return None
-    words = (_text(item, _steps(path)[within:]) for path in near)
+    words = (_text(item, steps_of(path)[within:]) for path in near)
     return Reported(code, printable("; ".join(filter(None, words))))
 
 
 def _message(paths: Iterable[str], document: Any) -> str:
-    words = (_text(document, _steps(path)) for path in paths)
+    words = (_text(document, steps_of(path)) for path in paths)
     return printable("; ".join(filter(None, words)))
 
 
@@ -222,22 +198,23 @@ def _holds(value: Any) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _steps(path: str) -> tuple[str, ...]:
+def steps_of(path: str) -> tuple[str, ...]:
     """Return `errors[].code` as `("errors", "[]", "code")`."""
     return tuple(step for step in path.replace("[]", ".[]").split(".") if step)
 
 
-def _follow(value: Any, steps: tuple[str, ...]) -> Iterator[Any]:
-    """Yield what a path leads to; a single object counts as a list of one."""
-    if not steps:
-        yield value
-    elif steps[0] == "[]":
-        for item in value if isinstance(value, list) else [value]:
-            yield from _follow(item, steps[1:])
-    elif isinstance(value, dict) and steps[0] in value:
-        yield from _follow(value[steps[0]], steps[1:])
+def _follow(value: Any, steps: tuple[str, ...]) -> list[Any]:
+    """Return what a path leads to; a single object counts as a list of one."""
+    nodes = [value]
+    for step in steps:
+        if step == "[]":
+            lists = (each if isinstance(each, list) else (each,) for each in nodes)
+            nodes = list(islice(chain.from_iterable(lists), MOST_NODES))
+        else:
+            nodes = [each[step] for each in nodes if isinstance(each, dict) and step in each]
+    return nodes
 
 
 def _text(value: Any, steps: tuple[str, ...]) -> str:
-    found = next(_follow(value, steps), None)
+    found = next(iter(_follow(value, steps)), None)
     return found.strip() if isinstance(found, str) else ""

@@ -3,6 +3,8 @@
 import codecs
 import re
 
+from resilient.lookup import occur, pieces_of
+
 LONGEST_MESSAGE = 500
 """Characters of a server's text that are kept."""
 
@@ -60,10 +62,4 @@ def contains(text: str, pattern: str) -> bool:
 
     No regular expression: the time is linear whatever the pattern and the text.
     """
-    haystack, at = text.casefold(), 0
-    for piece in pattern.casefold().split("*"):
-        found = haystack.find(piece, at)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return True
+    return occur(pieces_of(pattern), text.casefold())

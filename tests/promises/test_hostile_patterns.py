@@ -14,6 +14,7 @@ from promises.conftest import Figure
 from regexes import is_linear
 
 import resilient
+from benchmarks import bodies
 from resilient.config.build import one_service
 from resilient.config.build_catalog import shipped
 from resilient.config.resources import names
@@ -175,12 +176,27 @@ GROWING: dict[str, Callable[[int], bytes]] = {
 def test_work(name: str, kind: str) -> None:
     """A response of double the size takes at most double the steps."""
     service = one_service(name)
-    bodies = [GROWING[kind](n) for n in (500, 1000)]
     one, two = (
-        steps(lambda body=body: resilient.classify(service, status=400, body=body))  # type: ignore[misc]
-        for body in bodies
+        steps(lambda n=n: resilient.classify(service, status=400, body=GROWING[kind](n)))  # type: ignore[misc]
+        for n in (500, 1000)
     )
     assert two <= 2.1 * one
+
+
+MOST_STEPS = 30_000
+"""Lines of Python that a body of 64 KiB may take, whatever there is much of in it."""
+
+
+@pytest.mark.parametrize("name", names("catalogs"))
+def test_work_is_bounded(name: str, figure: Figure) -> None:
+    """No hostile body of 64 KiB takes more than so many steps, with any catalog."""
+    service = one_service(name)
+    taken = {
+        what: steps(lambda body=body: resilient.classify(service, status=400, body=body))  # type: ignore[misc]
+        for what, body in bodies.hostile().items()
+    }
+    assert {} == {what: count for what, count in taken.items() if count > MOST_STEPS}
+    figure("H3", "most steps that a hostile body of 64 KiB takes", max(taken.values()))
 
 
 def test_work_counts() -> None:
