@@ -16,7 +16,7 @@ None of them shows a credential, and all can be pickled. None is a `ClientOSErro
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import aiohttp
 import attrs
@@ -24,7 +24,8 @@ from aiohttp import RequestInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from resilient.catalog import Entry
+if TYPE_CHECKING:
+    from resilient.catalog import Entry
 
 _LINE_COLUMN = re.compile(r"(.*):(\d+):(\d+)", re.DOTALL)
 
@@ -130,7 +131,7 @@ class ApiError(ResilientError, aiohttp.ClientResponseError):
         catalog: str = "",
         code: str | None = None,
         policy: str = "",
-        entries: tuple[Entry, ...] = (),
+        entries: tuple["Entry", ...] = (),
         body: bytes = b"",
     ) -> None:
         info = shown_request(url, method)

@@ -10,12 +10,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import structlog
 
 from resilient.events import Event
+
+if TYPE_CHECKING:
+    from structlog.typing import WrappedLogger
 
 WINDOW = 1.0
 """Seconds within which identical lines are counted together."""
@@ -24,12 +26,13 @@ PER_WINDOW = 10
 """Lines of one kind that are written in any window."""
 
 _KINDS = 1024
-_WRITTEN = structlog.processors.LogfmtRenderer()
 _ALWAYS = frozenset({"resilient.started", "resilient.block_warning", "resilient.scope_blocked"})
 
 
-def logger() -> structlog.typing.WrappedLogger:
+def logger() -> "WrappedLogger":
     """Return where lines go: the configured structlog, else the stdlib logger `resilient`."""
+    import structlog  # noqa: PLC0415 - see Log
+
     if structlog.is_configured():
         return structlog.get_logger("resilient")
     return structlog.wrap_logger(
@@ -43,9 +46,11 @@ def logger() -> structlog.typing.WrappedLogger:
 def _as_record(
     logger: object, method: str, keys: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
+    from structlog.processors import LogfmtRenderer  # noqa: PLC0415 - see Log
+
     event = keys.pop("event")
     extra = {"event": event, **_for_stdlib(keys)}
-    return {"msg": f"{event} {_WRITTEN(logger, method, keys)}", "extra": extra}
+    return {"msg": f"{event} {LogfmtRenderer()(logger, method, keys)}", "extra": extra}
 
 
 def _for_stdlib(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,12 +74,18 @@ class _Storm:
 class Log:
     """The listener that writes.
 
+    structlog brings rich along where that is installed: it is loaded when a client is made,
+    neither by `import resilient` nor between two calls.
+
     Attributes:
         now: Returns monotonic seconds.
     """
 
     now: Callable[[], float]
     _storms: dict[tuple[object, ...], _Storm] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        import structlog  # noqa: F401, PLC0415
 
     def __call__(self, event: Event) -> None:
         """Write the event, unless many like it were written just now."""

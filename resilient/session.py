@@ -2,17 +2,20 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import aiohttp
 
-from resilient.config.service import Config
 from resilient.errors import ConfigError
-from resilient.events import Listener
-from resilient.middleware import Middleware
-from resilient.serving import Credentials
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from resilient.config.service import Config
+    from resilient.events import Listener
+    from resilient.middleware import Middleware
+    from resilient.wallet import Credentials
 
 CONNECT_TIMEOUT = 30.0
 """Seconds for a socket to connect; aiohttp's own default."""
@@ -22,10 +25,10 @@ _wrapped: "WeakSet[aiohttp.ClientSession]" = WeakSet()
 
 @asynccontextmanager
 async def session(
-    config: Config | Middleware | str | Path | Mapping[str, Any],
+    config: "Config | Middleware | str | Path | Mapping[str, Any]",
     *,
-    credentials: Mapping[str, Credentials] | None = None,
-    listeners: Sequence[Listener] = (),
+    credentials: "Mapping[str, Credentials] | None" = None,
+    listeners: "Sequence[Listener]" = (),
     **kwargs: Any,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Open an `aiohttp.ClientSession` whose calls are resilient.
@@ -41,8 +44,8 @@ async def session(
     Raises:
         ConfigError: The configuration or a credential is wrong.
     """
-    own = not isinstance(config, Middleware)
     middleware = _middleware(config, credentials, listeners)
+    own = middleware is not config
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
     kwargs = {"timeout": timeout, **kwargs}
     kwargs["middlewares"] = (middleware, *kwargs.get("middlewares", ()))
@@ -58,10 +61,10 @@ async def session(
 
 def wrap(
     existing: aiohttp.ClientSession,
-    config: Config | Middleware | str | Path | Mapping[str, Any],
+    config: "Config | Middleware | str | Path | Mapping[str, Any]",
     *,
-    credentials: Mapping[str, Credentials] | None = None,
-    listeners: Sequence[Listener] = (),
+    credentials: "Mapping[str, Credentials] | None" = None,
+    listeners: "Sequence[Listener]" = (),
     **kwargs: Any,
 ) -> aiohttp.ClientSession:
     """Return a resilient sibling of a session: connections and cookies are shared.
@@ -110,10 +113,12 @@ def wrap(
 
 
 def _middleware(
-    config: Config | Middleware | str | Path | Mapping[str, Any],
-    credentials: Mapping[str, Credentials] | None,
-    listeners: Sequence[Listener],
-) -> Middleware:
+    config: "Config | Middleware | str | Path | Mapping[str, Any]",
+    credentials: "Mapping[str, Credentials] | None",
+    listeners: "Sequence[Listener]",
+) -> "Middleware":
+    from resilient.middleware import Middleware  # noqa: PLC0415 - all that a call needs
+
     if not isinstance(config, Middleware):
         return Middleware(config, credentials=credentials, listeners=listeners)
     if credentials or listeners:

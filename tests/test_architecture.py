@@ -1,6 +1,7 @@
 """The shape of the package: imports point downwards only, and the core is pure."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,14 +14,16 @@ import resilient
 PACKAGE = Path(__file__).resolve().parents[1] / "resilient"
 
 LAYERS = (
-    {"catalog", "policy", "events", "clock"},
+    {"lookup", "policy", "events", "clock"},
+    {"catalog"},
     {"errors", "model", "options", "log"},
     {"core"},
     {"config"},
-    {"credentials", "state", "reading", "recognition"},
+    {"credentials", "state", "reading", "recognition", "watch"},
+    {"route", "wallet"},
     {"serving"},
-    {"hops", "signing", "raising", "report", "ending", "judging", "sending"},
-    {"call", "observe", "explanation", "explain"},
+    {"directory", "hops", "signing", "raising", "report", "ending", "judging", "sending"},
+    {"call", "consequences", "enforce", "observe", "explanation", "explain"},
     {"middleware"},
     {"session"},
     {"__init__"},
@@ -159,21 +162,56 @@ def test_public_names() -> None:
 
 
 def test_the_entrance_has_no_logic() -> None:
-    """`resilient/__init__.py` re-exports, and nothing else."""
-    kinds = {type(node) for node in tree("resilient").body}
-    assert kinds <= {ast.Expr, ast.ImportFrom, ast.Assign}
+    """`resilient/__init__.py` re-exports, some of it when first asked for, and nothing else."""
+    body = tree("resilient").body
+    assert {type(node) for node in body} <= {ast.Expr, ast.ImportFrom, ast.Assign, ast.If}
+    (choice,) = [node for node in body if isinstance(node, ast.If)]
+    assert "TYPE_CHECKING" == ast.unparse(choice.test)
+    assert {ast.ImportFrom} == {type(node) for node in choice.body}
+    (table, *ways) = choice.orelse
+    assert isinstance(table, ast.Assign)
+    assert ["__getattr__", "__dir__"] == [getattr(each, "name", None) for each in ways]
+
+
+def test_type_checkers_see_what_is_there() -> None:
+    """A name that is loaded when asked for is what a type checker takes it for."""
+    (choice,) = [node for node in tree("resilient").body if isinstance(node, ast.If)]
+    for node in choice.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            home = importlib.import_module(str(node.module))
+            assert getattr(home, alias.name) is getattr(resilient, alias.asname or alias.name)
+
+
+def test_what_is_loaded_later_is_listed() -> None:
+    """What waits to be asked for is listed all the same; what is not there is no attribute."""
+    assert {*resilient.__all__} <= {*dir(resilient)}
+    with pytest.raises(AttributeError, match="'resilient' has no attribute 'nothing'"):
+        resilient.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the packages that a fresh interpreter has loaded after some code, beyond aiohttp's."""
+    shown = f"import sys, aiohttp; old = {{*sys.modules}}; {code}; print(*({{*sys.modules}} - old))"
+    run = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    return {each for each in run.stdout.split() if "." not in each or each.startswith("resilient")}
+
+
+HEAVY = {"cattrs", "defusedxml", "http_sf", "redis", "rich", "structlog", "typer", "xml", "yaml"}
+"""What is loaded where it is needed, and not before."""
+
+
+def test_the_import_is_light() -> None:
+    """`import resilient` loads what can be raised and said, and nothing that makes a call."""
+    found = loaded_by("import resilient")
+    assert set() == found & {*HEAVY, "aiolimiter"}
+    light = {"resilient", "resilient.errors", "resilient.options", "resilient.session"}
+    assert light == {each for each in found if each.startswith("resilient")}
 
 
 def test_optional_packages_stay_out() -> None:
-    """`import resilient` loads neither YAML, nor what only the extras need."""
-    names = {"cattrs", "redis", "rich", "typer", "yaml"}
-    # structlog brings rich along where it is installed: what it has loaded is not our doing.
-    code = (
-        "import sys, structlog; before = set(sys.modules); import resilient;"
-        f"print(*sorted({names!r} & (set(sys.modules) - before)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "" == done.stdout.strip()
+    """All that is public loads neither YAML, XML, structlog, nor what only the extras need."""
+    assert set() == loaded_by("from resilient import *") & HEAVY
 
 
 def test_the_extras_are_used_where_they_are_needed() -> None:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote_plus, unquote_plus
-from xml.sax.saxutils import escape
 
 import attrs
 
@@ -178,6 +177,8 @@ def _write_json(pairs: Sequence[tuple[str, str]]) -> bytes:
 
 
 def _write_xml(pairs: Sequence[tuple[str, str]]) -> bytes:
+    from xml.sax.saxutils import escape  # noqa: PLC0415 - only for XML vendors
+
     text = "".join(f"<{k}>{escape(v)}</{k}>" for k, v in pairs)
     return text.encode("ascii", "xmlcharrefreplace")
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import acme
@@ -127,3 +129,13 @@ async def test_alerts_are_never_left_out(
                 await api.get()
             await api.middleware.release("acme")
     assert 30 == [line["event"] for line in configured].count("resilient.block_warning")
+
+
+def test_structlog_is_loaded_with_the_client() -> None:
+    """Neither an import nor the first line between two calls pays for loading structlog."""
+    code = (
+        "import sys; from resilient.log import Log; seen = lambda: 'structlog' in sys.modules;"
+        "before = seen(); Log(lambda: 0.0); print(before, seen())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ["False", "True"] == done.stdout.split()
