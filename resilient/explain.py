@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 import attrs
+from multidict import CIMultiDict
 
 from resilient.catalog import Catalog, Entry
 from resilient.config.build import one_service
@@ -10,10 +11,11 @@ from resilient.config.service import Service
 from resilient.core.classify import classify, recognise
 from resilient.core.decide import decide, marks
 from resilient.core.endpoints import match_host
+from resilient.core.hints import Hearing
 from resilient.core.retry_after import retry_after
 from resilient.errors import ConfigError
 from resilient.explanation import ExplainedError, Explanation, Hold, Range
-from resilient.model import Attempt, Block, Exchange, Failure, Found, Pause, Raise, Resend
+from resilient.model import Attempt, Block, Exchange, Failure, Found, Hint, Pause, Raise, Resend
 from resilient.policy import Policy
 from resilient.raising import BY_ACTION
 from resilient.recognition import AnyHeaders, endpoint_of, exchange_of
@@ -87,8 +89,14 @@ def explain(
         host_known=_host_known(service, url),
         answers=_answers(service, exchange),
         truncated=not complete,
+        hints=_hints(service, exchange, now),
     )
     return plain if failure is None else _decided(plain, service, failure)
+
+
+def _hints(service: Service, exchange: Exchange, now: float) -> tuple[Hint, ...]:
+    hearing = Hearing.of(service.catalog, service.generic)
+    return hearing.hints(CIMultiDict(exchange.headers), now=now) if service.adaptive else ()
 
 
 def _answers(service: Service, exchange: Exchange) -> tuple[Entry, ...]:

@@ -7,7 +7,7 @@ import attrs
 from resilient.catalog import Entry, ScopeKind
 from resilient.config.service import Mode
 from resilient.errors import ApiError
-from resilient.model import Skipped
+from resilient.model import Hint, Skipped
 from resilient.policy import Action
 
 Range = tuple[float, float]
@@ -102,6 +102,7 @@ class Explanation:
         host_known: Whether the URL's host is the service's; None: no host was given.
         answers: Entries that say that what looks like an error is an answer.
         truncated: Whether only a part of the body was looked into.
+        hints: What the server says of its limits in headers, as far as it is heeded.
         holds: What every error of the response, not only the first, leaves behind.
     """
 
@@ -129,6 +130,7 @@ class Explanation:
     host_known: bool | None = None
     answers: tuple[Entry, ...] = ()
     truncated: bool = False
+    hints: tuple[Hint, ...] = ()
     holds: tuple[Hold, ...] = ()
 
     def __repr__(self) -> str:
@@ -142,6 +144,7 @@ class Explanation:
             "exception": self.exception and self.exception.__name__,
             "unmapped": list(self.unmapped),
             "delay": self.delay and list(self.delay),
+            "hints": [attrs.asdict(each) for each in self.hints],
             "answers": [
                 {"code": each.code, "name": each.name, "meaning": each.meaning}
                 for each in self.answers

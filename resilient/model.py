@@ -180,11 +180,16 @@ Verdict = Resend | Refresh | Raise
 
 @attrs.frozen(kw_only=True)
 class Pause:
-    """A scope is to wait `seconds`; `refusal` if the server said: too fast."""
+    """A scope is to wait `seconds`; `refusal` if the server said: too fast.
+
+    Attributes:
+        asked: What the server asked for, to the second: it tells how it counts. Or None.
+    """
 
     scope: ScopeKind
     seconds: float
     refusal: bool = True
+    asked: float | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -208,6 +213,25 @@ class Block:
 
 Mark = Pause | Block
 """What a failure leaves behind in a scope."""
+
+
+@attrs.frozen(kw_only=True)
+class Hint:
+    """What a server says, unasked, of a limit. It only ever tightens what we know.
+
+    Attributes:
+        limit: The catalog's name of the limit; None: of all that the call was under.
+        calls: How many calls the server allows in `period` seconds, or None.
+        period: Seconds, or None.
+        remaining: Calls that are left until `reset`, or None.
+        reset: Seconds until the server counts anew, or None.
+    """
+
+    limit: str | None = None
+    calls: int | None = None
+    period: float | None = None
+    remaining: int | None = None
+    reset: float | None = None
 
 
 @attrs.frozen

@@ -30,6 +30,7 @@ GOOD: dict[Any, str] = {
     schema.PerScope: "credential",
     schema.Word: "words",
     schema.Method: "GET",
+    schema.HeaderName: "X-Left",
     schema.Rate: "600/min",
 }
 """What is right for a type, as it is written."""
@@ -44,11 +45,13 @@ _GOOD_HERE: dict[tuple[type, str], str] = {
 _KEYS: dict[tuple[type, str], str] = {
     (schema.CatalogKeys, "endpoints"): "/words",
     (schema.CatalogKeys, "statuses"): "404",
+    (schema.CatalogKeys, "hints"): "any",
     (schema.ServiceKeys, "statuses"): "404",
     (schema.ServiceKeys, "endpoints"): "getLists",
     (schema.ServiceKeys, "limits"): "calls",
 }
 _ALWAYS: dict[type, dict[str, str]] = {
+    schema.HintKeys: {"remaining": "X-Left", "reset": "X-Reset"},
     schema.EnvelopeKeys: {"name": "words", "code": "words"},
     schema.CatalogKeys: {
         "endpoints": "{/words: words}",

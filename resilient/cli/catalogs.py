@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any
 
+import attrs
 import typer
 
-from resilient.catalog import SEVERITY, Catalog, Entry, Limit
+from resilient.catalog import SEVERITY, Catalog, Entry, HintRule, Limit
 from resilient.cli.terminal import in_words, refuse_config, show, show_json, show_table
 from resilient.config.build_catalog import load_catalog, shipped
 from resilient.config.resources import names
@@ -54,6 +55,7 @@ def whole(catalog: Catalog) -> dict[str, Any]:
         "limits": [limit_object(each) for each in catalog.limits],
         "title": catalog.title,
         "hosts": list(catalog.hosts),
+        "hints": [attrs.asdict(each) for each in catalog.hints],
     }
 
 
@@ -126,6 +128,8 @@ def _show_one(catalog: Catalog) -> None:
     if catalog.ban is not None:
         ban = catalog.ban
         show(f"ban: feared after {ban.after} refusals in a row within {in_words(ban.within)}")
+    for rule in catalog.hints:
+        show(f"hints: {in_which(rule)}")
     for kind, title in _KINDS.items():
         entries = [each for each in catalog.entries if each.kind == kind]
         if entries:
@@ -136,6 +140,13 @@ def _show_one(catalog: Catalog) -> None:
         show()
         show(f"Limits ({len(catalog.limits)})", style="bold")
         _show_limits(catalog.limits)
+
+
+def in_which(rule: HintRule) -> str:
+    """Return in which headers a vendor says how a limit stands."""
+    said = {"limit": rule.calls, "left": rule.remaining, "used": rule.used, "reset": rule.reset}
+    words = ", ".join(f"{what} in {header}" for what, header in said.items() if header)
+    return f"{rule.limit or 'all limits of a call'}: {words}"
 
 
 def _show_entries(entries: Iterable[Entry], catalog: Catalog) -> None:

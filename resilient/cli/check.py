@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from resilient.catalog import Limit
-from resilient.cli.catalogs import documented
+from resilient.catalog import Catalog, Limit
+from resilient.cli.catalogs import documented, in_which
 from resilient.cli.stores import about_store
 from resilient.cli.terminal import in_words, list_faults, refuse, show, show_table
 from resilient.config.build import load
@@ -77,6 +77,9 @@ def _show_config(file: Path) -> None:
             f"{each.mode}, {', '.join(each.hosts)}{share}"
         )
         show(f"    {_budget(each.retry_budget)}")
+        if not each.adaptive:
+            show("    adaptive: off, refusals and hints slow nothing down")
+        _show_hints(each.catalog, "    ")
     for one, other in combinations(services, 2):
         if hosts := shared_hosts(one.hosts, other.hosts):
             show(
@@ -110,8 +113,14 @@ def _show_catalog(file: Path) -> None:
         f"{_count(len(catalog.entries), 'error')}",
         style="bold",
     )
+    _show_hints(catalog, "  ")
     rows = (row for each in catalog.limits for row in _rows(each, Fraction(1)))
     _show_limits((catalog.name, *row) for row in rows)
+
+
+def _show_hints(catalog: Catalog, margin: str) -> None:
+    for rule in catalog.hints:
+        show(f"{margin}hints: {in_which(rule)}")
 
 
 def _count(number: int, noun: str, nouns: str = "") -> str:

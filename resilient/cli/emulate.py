@@ -28,6 +28,9 @@ def command(
     retry_after_form: Annotated[
         str, typer.Option(metavar="FORM", help="Say it as seconds, imf-fixdate, rfc850, asctime.")
     ] = "",
+    hints: Annotated[
+        bool, typer.Option("--hints", help="Say in each answer how the limits stand.")
+    ] = False,
     ban: Annotated[str, typer.Option(metavar="TIME", help="How long a ban lasts.")] = "5m",
     token_lifetime: Annotated[
         str, typer.Option(metavar="TIME", help="How long an access token or a session lives.")
@@ -50,6 +53,7 @@ def command(
             name,
             limits=limits,
             retry_after=retry_after_form or retry_after,
+            hints=hints,
             ban_length=_time("--ban", ban),
             token_lifetime=_time("--token-lifetime", token_lifetime),
             rotation=rotation,

@@ -155,10 +155,21 @@ def _next(said: Said, service: Service) -> str:
     return text
 
 
+def _hint(hint: Said) -> str:
+    whose = "all limits of the call" if hint["limit"] is None else hint["limit"]
+    words = []
+    if hint["calls"] is not None:
+        words.append(f"{hint['calls']} calls in {in_words(hint['period'])}")
+    if hint["remaining"] is not None:
+        words.append(f"{hint['remaining'] or 'none'} left for {in_words(hint['reset'])}")
+    return f"Of {whose} the server says: {', '.join(words)}."
+
+
 def _notes(said: Said) -> Iterator[str]:
     """Yield what makes this answer less certain, or less than it looks."""
     if said["retry_after"] is not None:
         yield _line("asked", f"The server asks for {in_words(said['retry_after'])}.")
+    yield from (_line("hint", _hint(each)) for each in said["hints"])
     if said["unmapped"]:
         yield _line(
             "unmapped",

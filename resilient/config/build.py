@@ -106,6 +106,7 @@ def _service(
         on_error=keys.on_error,
         max_queue=keys.max_queue,
         report_wait=keys.report_wait,
+        adaptive=keys.adaptive,
         retry_budget=_budget(keys.retry_budget),
         egress=keys.egress,
     )
@@ -130,11 +131,6 @@ def _check_service(keys: schema.ServiceKeys, path: Path, faults: Faults) -> None
         faults.add((*path, "max_queue"), f"found {keys.max_queue}, expected 0 or more")
     if keys.credential is not None:
         check_secret(keys.credential, (*path, "credential"), faults)
-    if keys.adaptive:
-        faults.add(
-            (*path, "adaptive"),
-            "adaptive pacing is not in this version: leave it out, or say false",
-        )
     if keys.retry_budget != "off":
         _check_budget(keys.retry_budget, (*path, "retry_budget"), faults)
 

@@ -22,6 +22,7 @@ from resilient.catalog import (
 )
 from resilient.config import schema
 from resilient.config.build_entries import code_entries, status_entries, text_entries
+from resilient.config.build_hints import hint_rules
 from resilient.config.faults import Faults
 from resilient.config.files import is_path, read_file, shipped_document
 from resilient.config.references import check_references
@@ -95,6 +96,7 @@ def build(keys: schema.CatalogKeys, faults: Faults) -> Catalog:
         credential=_credential(keys.credential, faults),
         envelopes=tuple(_envelopes(keys.envelopes, faults)),
         limits=tuple(_limits(keys.limits, faults)),
+        hints=tuple(hint_rules(keys.hints, keys.limits, faults)),
         ban=ban(keys.ban, ("ban",), faults),
         errors={
             code: code_entries(code, variants, ("errors", code), faults)

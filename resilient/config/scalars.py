@@ -145,6 +145,10 @@ SCALARS: dict[Any, tuple[Callable[[Any], Any], Any]] = {
         "unread",
     ),
     schema.Method: (_form(units.method, "an HTTP method in capitals"), "GET"),
+    schema.HeaderName: (
+        _form(units.header, "a header's name, such as X-RateLimit-Remaining"),
+        "unread",
+    ),
     schema.Rate: (
         _form(units.rate, "a rate such as 7/s, 200/10s, 1200/min, 1600/h or 8000/day"),
         schema.Rate(calls=1_000_000_000, period=1.0),

@@ -41,6 +41,9 @@ Word = NewType("Word", str)
 Method = NewType("Method", str)
 """An HTTP method, in capitals."""
 
+HeaderName = NewType("HeaderName", str)
+"""The name of a header (RFC 9110 section 5.1)."""
+
 
 @attrs.frozen(kw_only=True)
 class Rate:
@@ -134,6 +137,17 @@ class LimitKeys:
 
 
 @attrs.frozen(kw_only=True)
+class HintKeys:
+    """An item under `hints` of a catalog: headers, by what they say."""
+
+    limit: HeaderName | None = None
+    remaining: HeaderName | None = None
+    used: HeaderName | None = None
+    reset: HeaderName | None = None
+    unit: Literal["s", "ms"] = "s"
+
+
+@attrs.frozen(kw_only=True)
 class BanKeys:
     """`ban` of a catalog."""
 
@@ -182,6 +196,7 @@ class CatalogKeys:
     credential: CredentialKeys | None = None
     envelopes: tuple[EnvelopeKeys, ...] = ()
     limits: Mapping[str, LimitKeys] = attrs.field(factory=dict)
+    hints: Mapping[str, tuple[HintKeys, ...]] = attrs.field(factory=dict)
     ban: BanKeys | None = None
     errors: Mapping[str, tuple[EntryKeys, ...]] = attrs.field(factory=dict)
     statuses: Mapping[Status, tuple[EntryKeys, ...]] = attrs.field(factory=dict)
@@ -269,7 +284,7 @@ class ServiceKeys:
     on_error: Literal["raise", "return"] = "raise"
     max_queue: int = 10000
     report_wait: Seconds = Seconds(1.0)
-    adaptive: bool | None = None
+    adaptive: bool = True
     retry_budget: BudgetKeys | Literal["off"] = BudgetKeys()
     egress: Text | None = None
 

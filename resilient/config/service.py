@@ -83,6 +83,7 @@ class Service:
         attempt_timeout: Seconds of one attempt, up to the response's headers.
         retry_budget: How many retries all its calls have together; None: as many as they want.
         report_wait: Seconds of waiting from which on it is reported.
+        adaptive: Whether refusals and what servers say of their limits slow its calls down.
         egress: What the `ip` scope is called.
     """
 
@@ -102,6 +103,7 @@ class Service:
     on_error: Literal["raise", "return"] = "raise"
     max_queue: int = 10000
     report_wait: float = 1.0
+    adaptive: bool = True
     retry_budget: RetryBudget | None = attrs.field(factory=RetryBudget)
     egress: str | None = None
 

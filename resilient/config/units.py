@@ -23,6 +23,7 @@ _LONGEST_HOST = 253 + len("*.:65535")
 _SHARE = re.compile(r"[1-9]\d{0,5}/[1-9]\d{0,5}|(?:0|1)(?:\.\d{1,9})?", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 _METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,63}", re.ASCII)
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,11}", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,11})(?:\.\d{1,9})?", re.ASCII)
 _STATUS_CLASS = re.compile(r"[1-5](?:xx|\d\d)", re.ASCII)
@@ -80,6 +81,11 @@ def word(text: str) -> str | None:
 def method(text: str) -> str | None:
     """Return an HTTP method, or None."""
     return text if _METHOD.fullmatch(text) else None
+
+
+def header(text: str) -> str | None:
+    """Return a header's name, or None."""
+    return text if _HEADER.fullmatch(text) else None
 
 
 def status_class(text: str) -> str | None:

@@ -119,7 +119,7 @@ def marks(
     Several errors that pause one scope are one refusal of it, and the longest pause counts.
     """
     blocks: list[Block] = []
-    pauses: dict[ScopeKind, float] = {}
+    pauses: dict[ScopeKind, Pause] = {}
     for each in failure.found:
         policy, scope = policies[each.entry.policy], catalog.scope_of(each.entry)
         asked = failure.asked(each.entry)
@@ -127,11 +127,12 @@ def marks(
         if policy.action == "back_off":
             own = half_jitter(policy.delay, steps(scope), u)
             wait = own if asked is None else max(own, upwards(asked, u))
-            pauses[scope] = max(wait, pauses.get(scope, 0.0))
+            if scope not in pauses or wait > pauses[scope].seconds:
+                pauses[scope] = Pause(scope=scope, seconds=wait, asked=failure.retry_after)
         elif policy.action == "block_warning":
             reason = each.code or each.entry.name
             blocks.append(block(policy, scope, asked=asked, reason=reason))
-    return (*blocks, *(Pause(scope=scope, seconds=wait) for scope, wait in pauses.items()))
+    return (*blocks, *pauses.values())
 
 
 def block(

@@ -28,10 +28,19 @@ SLICES = 64
 
 @attrs.frozen(kw_only=True)
 class Bucket:
-    """A pace: `capacity` calls at once, `rate` calls a second."""
+    """A pace: `capacity` calls at once, `rate` calls a second.
+
+    Attributes:
+        calls: How many the limit allows
+        period: in so many seconds,
+        jitter: give or take so many.
+    """
 
     capacity: int
     rate: float
+    calls: int = 0
+    period: float = 0.0
+    jitter: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +71,8 @@ def pace(limit: Limit, share: Fraction = Fraction(1)) -> Pace:
         return Quota(calls=calls, period=period, jitter=limit.jitter)
     burst = limit.burst or max(1, calls // 200, math.ceil(0.02 * calls / period))
     capacity = min(burst, calls)
-    return Bucket(capacity=capacity, rate=(calls - capacity + 1) / (period + limit.jitter))
+    rate = (calls - capacity + 1) / (period + limit.jitter)
+    return Bucket(capacity=capacity, rate=rate, calls=calls, period=period, jitter=limit.jitter)
 
 
 def part(limit: Limit, share: Fraction) -> tuple[int, float]:

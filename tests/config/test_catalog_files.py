@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import resilient
-from resilient.catalog import Catalog, Endpoint, Limit
+from resilient.catalog import Catalog, Endpoint, HintRule, Limit
 from resilient.config.build_catalog import load_catalog
 
 HEAD = "catalog: mine\nsource: {document: d, read: 2026-11-22}\n"
@@ -53,6 +53,9 @@ envelopes:
 limits:
   calls: {rate: 1200/min, per: [credential, ip]}
   both: {rate: 7/s, per: credential+ip, endpoint: send, burst: 2}
+hints:
+  calls: {limit: X-Limit, remaining: X-Left, reset: X-Reset}
+  any: [{used: X-Used, reset: X-Reset, unit: ms}, {remaining: x-left, reset: x-reset}]
 ban: {after: 3, within: 1m}
 errors:
   "110":
@@ -99,6 +102,11 @@ def test_everything(tmp_path: Path) -> None:
     assert ("a", "retry") == (found.errors["a"][0].name, found.errors["a"][0].policy)
     assert ("status_429", "ip") == (found.statuses[429][0].name, found.statuses[429][0].scope)
     assert ("text", "letters") == (found.texts[0].kind, found.texts[0].name)
+    assert (
+        HintRule(limit="calls", calls="X-Limit", remaining="X-Left", reset="X-Reset"),
+        HintRule(used="X-Used", reset="X-Reset", milliseconds=True),
+        HintRule(remaining="x-left", reset="x-reset"),
+    ) == found.hints
 
 
 @pytest.mark.parametrize(
@@ -161,6 +169,19 @@ def test_everything(tmp_path: Path) -> None:
         ("limits: {a: {per: ip}}", "mine.yaml:3:13: the key 'rate' is missing"),
         ("ban: {after: 1, within: 1m}", "found 1, expected at least 2 refusals"),
         ("revision: one", "found 'one', expected a whole number"),
+        (
+            "limits: {calls: {rate: 5/s}}\nhints: {call: {remaining: X}}",
+            "mine.yaml:4:9: there is no limit 'call'; did you mean 'calls'?",
+        ),
+        ("hints: {minute: {used: X}}", "there is no limit 'minute'; 'any' means all limits of a"),
+        ("hints: {any: {remaining: X}}", "mine.yaml:3:14: 'any' needs the headers of 'remaining'"),
+        ("hints: {any: {limit: X, reset: Y}}", "mine.yaml:3:14: 'any' needs the headers of"),
+        (
+            "limits: {calls: {rate: 5/s}}\nhints: {calls: [{used: X}, {reset: Y}]}",
+            "mine.yaml:4:28: expected the header of 'remaining', 'used' or 'limit'",
+        ),
+        ("hints: {any: {remaining: X Y, reset: Z}}", "found 'X Y', expected a header's name"),
+        ("hints: {any: {remaining: X, reset: Z, unit: h}}", "found 'h', expected 's' or 'ms'"),
     ],
 )
 def test_faults(faults: Callable[[str], list[str]], keys: str, fault: str) -> None:
@@ -172,6 +193,12 @@ def test_endpoints_that_may_be_the_one(faults: Callable[[str], list[str]]) -> No
     """Where the endpoints are no endpoints, one that an entry names is not called missing too."""
     (fault,) = faults("endpoints: 7\nerrors: {a: {policy: retry, endpoint: x}}")
     assert fault.startswith("mine.yaml:3:12: found '7'")
+
+
+def test_limits_that_may_be_the_one(faults: Callable[[str], list[str]]) -> None:
+    """Where a limit cannot be read, a hint of one that is not there may mean it."""
+    (found,) = faults("limits: {call: {rate: often}}\nhints: {calls: {used: X}}")
+    assert found.startswith("mine.yaml:3:23: found 'often'")
 
 
 def test_variants_that_cannot_meet(tmp_path: Path) -> None:

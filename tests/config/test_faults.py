@@ -28,7 +28,7 @@ services:
     endpoints: {getLists: {idempotent: yes}}
     timeout: 0
     credential: {env: A, file: B}
-    adaptive: true
+    adaptive: maybe
     retry_budget: {ratio: 1.5, floor: -1}
   three: *x
   five: {catalog: http}
@@ -54,7 +54,7 @@ def test_all_at_once(faults: Faults) -> None:
         "c.yaml:15:40: found 'yes', expected true or false",
         "c.yaml:16:14: found 0, expected a time above 0",
         "c.yaml:17:17: expected either 'env' or 'file'",
-        "c.yaml:18:15: adaptive pacing is not in this version: leave it out, or say false",
+        "c.yaml:18:15: found 'maybe', expected true or false",
         "c.yaml:19:27: found 1.5, expected 0 to 1",
         "c.yaml:19:39: found -1, expected 0 or more",
         "c.yaml:20:10: an alias (*x): write the value out",
@@ -264,12 +264,16 @@ def test_wrong_values(faults: Faults, keys: str, fault: str) -> None:
 
 
 def test_what_may_be_said(load: Load) -> None:
-    """What comes later may be switched off already."""
+    """Adaptive pacing is on, and what is on may be said to be on, or switched off."""
     written = """
-        services: {a: {catalog: hh, adaptive: false, retry_budget: off}}
+        services:
+          a: {catalog: hh, adaptive: false, retry_budget: off}
+          b: {catalog: hh, adaptive: true}
+          c: {catalog: hh}
         store: {url: memory, mode: fail_open}
     """
-    assert "hh" == load(dedent(written))["a"].catalog.name
+    config = load(dedent(written))
+    assert [False, True, True] == [config[name].adaptive for name in "abc"]
 
 
 def test_faults_of_several_files(faults: Faults) -> None:

@@ -22,7 +22,7 @@ from resilient.config.yaml_source import Plain, read
 
 Accepts = Callable[[Place, Any], bool]
 
-WORDS = {str, schema.Text, schema.PolicyName, schema.Host, schema.Method}
+WORDS = {str, schema.Text, schema.PolicyName, schema.Host, schema.Method, schema.HeaderName}
 """Types whose values are words: what stands there is what was written."""
 
 TRAPS = (
@@ -65,8 +65,7 @@ def is_meant(place: Place, trap: Any) -> bool:
     """Tell whether what stands at a key is right there, and means what it looks like."""
     kinds, key = place.kinds, place.trail[-1][1]
     if type(trap) is bool or trap in ("true", "false"):
-        found = trap == "false" or trap is False if key == "adaptive" else type(trap) in (bool, str)
-        return bool in kinds and found
+        return bool in kinds
     if isinstance(trap, float) or trap == "5.5":
         return schema.Seconds in kinds and trap == 5.5
     if trap == "-0":

@@ -1,5 +1,7 @@
 """What the vendor says to one request, before it is put on the wire."""
 
+from collections.abc import Mapping
+
 import attrs
 
 from resilient.catalog import Entry, Format
@@ -19,6 +21,7 @@ class Answer:
         envelope: The name of the envelope; None for a body of no envelope.
         why: What made the emulator answer so.
         retry_after: The header's value, or None.
+        hints: Headers that say how the limits stand.
         latency: Between which seconds it is sent; None: as always.
         fault: What happens to it on the wire, or None.
     """
@@ -30,6 +33,7 @@ class Answer:
     envelope: str | None = None
     why: str = ""
     retry_after: str | None = None
+    hints: Mapping[str, str] = attrs.field(factory=dict)
     latency: Range | None = None
     fault: Fault | None = None
 
@@ -37,7 +41,8 @@ class Answer:
     def headers(self) -> dict[str, str]:
         """The response's headers."""
         fields = {"Content-Type": CONTENT_TYPES[self.form]} if self.body else {}
-        return fields | ({} if self.retry_after is None else {"Retry-After": self.retry_after})
+        waits = {} if self.retry_after is None else {"Retry-After": self.retry_after}
+        return {**fields, **self.hints, **waits}
 
 
 def bare(status: int, entry: Entry | None = None) -> Answer:

@@ -73,6 +73,17 @@ class Tally:
         """Let a call count towards the limit."""
         self._counted.times.append(now)
 
+    def left(self, now: float) -> int:
+        """Return how many calls there is room for."""
+        return max(0, self.limit.calls - self._counted.slide(now))
+
+    def until_more(self, now: float) -> float:
+        """Return the seconds for which there is room for no more than that."""
+        if self._counted.slide(now) <= self.limit.calls:
+            oldest = next(iter(self._counted.times), now)
+            return oldest + self.limit.period - now
+        return self.wait(now)
+
     def wait(self, now: float) -> float:
         """Return the seconds until there is room for one call."""
         if not self.is_full(now):

@@ -47,6 +47,8 @@ class Emulator:
         count_refused: Whether a refused call counts towards the limit.
         retry_after: Whether a refusal says in Retry-After when there will be room, and in which
             form; True: in seconds.
+        hints: Whether each answer says how the limits stand: in `RateLimit` and
+            `RateLimit-Policy`, and in the headers that the catalog declares.
         ban_length: Seconds that a ban lasts.
         token_lifetime: Seconds that an access token or a session lives.
         rotation: What becomes of a refresh token that was exchanged: `none`, `single_use` or
@@ -76,6 +78,7 @@ class Emulator:
         limits: bool = True,
         count_refused: bool = False,
         retry_after: bool | Form = False,
+        hints: bool = False,
         ban_length: float = LENGTH,
         token_lifetime: float = LIFETIME,
         rotation: Rotation = "single_use",
@@ -94,6 +97,7 @@ class Emulator:
             limits=limits,
             count_refused=count_refused,
             retry_after=_form(retry_after),
+            hints=hints,
             ban_length=ban_length,
             token_lifetime=token_lifetime,
             rotation=rotation,

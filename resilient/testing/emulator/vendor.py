@@ -12,6 +12,7 @@ from resilient.testing.emulator.asked import Asked
 from resilient.testing.emulator.bans import LENGTH, Bans
 from resilient.testing.emulator.choice import Choice
 from resilient.testing.emulator.faults import Fault, is_early
+from resilient.testing.emulator.hints import said
 from resilient.testing.emulator.limits import Limits, Tally
 from resilient.testing.emulator.ordering import Ordering
 from resilient.testing.emulator.retry_after import Form, RetryAfter
@@ -31,6 +32,7 @@ class Rules:
     Attributes:
         limits: Whether calls over a documented limit are refused; they are measured anyway.
         count_refused: Whether a refused call counts towards the limit.
+        hints: Whether each answer says how the limits stand.
         retry_after: The form in which a refusal says when there will be room; None: it does not.
         ban_length: Seconds that a ban lasts.
         token_lifetime: Seconds that an access token or a session lives.
@@ -39,6 +41,7 @@ class Rules:
 
     limits: bool = attrs.field(default=True, validator=checked(flag))
     count_refused: bool = attrs.field(default=False, validator=checked(flag))
+    hints: bool = attrs.field(default=False, validator=checked(flag))
     retry_after: Form | None = None
     ban_length: float = attrs.field(default=LENGTH, validator=checked(seconds))
     token_lifetime: float = attrs.field(default=LIFETIME, validator=checked(seconds))
@@ -59,6 +62,7 @@ class Vendor:
             catalog.credential, lifetime=rules.token_lifetime, rotation=rules.rotation
         )
         self._form = rules.retry_after
+        self._says_limits = rules.hints
         self._scripts = Scripts(Ordering(catalog, self.choice, self._form or "seconds"))
 
     def script(self, what: What, **how: Any) -> Script:
@@ -88,7 +92,9 @@ class Vendor:
         full = self.limits.take(under, asked.time)
         answer = self._refusal(asked, full) if full else self._admitted(asked)
         self._note(asked, answer)
-        return answer
+        if not self._says_limits:
+            return answer
+        return attrs.evolve(answer, hints=said(self.catalog.hints, under, asked.time))
 
     def _admitted(self, asked: Asked) -> Answer:
         order = self._scripts.take(asked)
