@@ -4,6 +4,7 @@ aiohttp runs the middlewares once a hop, each with a new request. It takes Autho
 Cookie off on the way to another origin, but no other header, and it sends the body along.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import attrs
@@ -13,7 +14,9 @@ from yarl import URL
 from resilient.reading import timer_of
 from resilient.serving import Serving
 
-_STATUSES = frozenset({301, 302, 303, 307, 308})
+STATUSES = frozenset({301, 302, 303, 307, 308})
+"""Those of a redirect that aiohttp follows."""
+
 _SOON = 1.0
 """Seconds: aiohttp follows at once; what comes later is a request of the caller's own."""
 
@@ -62,7 +65,7 @@ _last: ContextVar[Hop | None] = ContextVar("resilient_hop", default=None)
 def _target(request: ClientRequest, response: ClientResponse) -> URL | None:
     """Return where a redirect leads, or None."""
     location = response.headers.get(hdrs.LOCATION) or response.headers.get(hdrs.URI)
-    if response.status not in _STATUSES or not location:
+    if response.status not in STATUSES or not location:
         return None
     try:
         return request.original_url.join(URL(location))
@@ -108,10 +111,14 @@ def pass_on(
     _last.set(hop)
 
 
-def trail(request: ClientRequest, now: float) -> tuple[Hop, ...]:
+last = _last.get
+"""Returns the redirect that was handed on last in this context, or None."""
+
+
+def trail(request: ClientRequest, now: Callable[[], float]) -> tuple[Hop, ...]:
     """Return the hops that lead to a request, the last one first."""
     hop = _last.get()
-    if hop is None or not _follows(hop, request, now):
+    if hop is None or not _follows(hop, request, now()):
         return ()
     if hop.run is None:
         _last.set(None)

@@ -4,7 +4,7 @@ The rules are the core's. This is where they meet the request, the scopes and th
 """
 
 import attrs
-from aiohttp import ClientRequest
+from aiohttp import ClientRequest, ClientResponse
 
 from resilient import reading
 from resilient.catalog import Endpoint
@@ -15,6 +15,18 @@ from resilient.model import Attempt, Failure, NoAnswer, Raise, Resend, Verdict
 from resilient.policy import Policy
 from resilient.serving import Serving
 from resilient.state.grant import Changed, Grant
+
+
+def succeeded(
+    serving: Serving, response: ClientResponse, grant: Grant, clock: Clock, now: float
+) -> list[Changed]:
+    """Record a success, and what it says of limits; return what it changed."""
+    serving.budget.earn(now)
+    if serving.hearing is None or not serving.hearing.concerns(response.headers):
+        return grant.answered((), serving.latch)
+    # Before anybody is let go because of the answer.
+    hinted = grant.hinted(serving.hearing.hints(response.headers, now=clock.wall()))
+    return [*hinted, *grant.answered((), serving.latch)]
 
 
 @attrs.define(eq=False, kw_only=True, repr=False)
@@ -39,11 +51,14 @@ class Judge:
         service = self.serving.service
         failure = self._recognised(answer)
         if failure is None:
-            self.serving.budget.earn(self.clock.now())
-            return None, grant.answered((), self.serving.latch)
+            now = self.clock.now()
+            return None, succeeded(self.serving, answer.response, grant, self.clock, now)
         u = self.clock.chance()
         found = marks(failure, service.catalog, service.policies, u, grant.step)
-        return failure, grant.answered(found, self.serving.latch)
+        hinted, hearing, headers = list[Changed](), self.serving.hearing, answer.response.headers
+        if hearing is not None and hearing.concerns(headers):
+            hinted = grant.hinted(hearing.hints(headers, now=self.clock.wall()))
+        return failure, [*hinted, *grant.answered(found, self.serving.latch)]
 
     def _recognised(self, answer: reading.Answer) -> Failure | None:
         service = self.serving.service

@@ -13,24 +13,27 @@ import attrs
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from resilient import hops
-from resilient.call import Call
+from resilient.call import Call, Common
 from resilient.clock import Clock
 from resilient.config import load
 from resilient.config.service import Config, Mode
 from resilient.core.pacing import Bucket, pace
 from resilient.core.redact import url as redacted
 from resilient.credentials import place
+from resilient.directory import Directory
+from resilient.enforce import enforce
 from resilient.errors import ConfigError, TransportError
 from resilient.events import Event, Listener, overhearing, tell
 from resilient.log import Log
 from resilient.model import Scope
 from resilient.observe import observe
 from resilient.options import current
-from resilient.sending import is_under_way
-from resilient.serving import Credentials, Directory, Serving
+from resilient.serving import Serving
 from resilient.state.admission import Admission
 from resilient.state.gates import ScopeGate
 from resilient.state.store import InProcess, Store
+from resilient.wallet import Credentials
+from resilient.watch import under_way
 
 
 @attrs.frozen(kw_only=True)
@@ -101,10 +104,11 @@ class Middleware:
         self._admission = Admission(self._clock.now, self._store)
         for serving in self._directory:
             serving.store = self._store
+        self._common = Common(self._admission, self._listeners, self._clock)
+        self._asks = self.config.store is not None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
         self._adopting = threading.Lock()
-        self._unmapped: set[tuple[str, str]] = set()
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send a request the resilient way; one that is no service's is sent as it is.
@@ -112,31 +116,31 @@ class Middleware:
         So is one that another Middleware of the session sends already: attempts of two layers
         would multiply, and one request would be counted twice.
         """
-        if is_under_way(request):
+        if id(request) in under_way:
             return await handler(request)
-        trail = hops.trail(request, self._clock.now())
+        trail = () if hops.last() is None else self._followed(request)
+        options, origin = current(), self._directory.origin(request.url)
+        serving = origin.only
+        if serving is None or options.service is not None:
+            serving = self._directory.find(origin, options)
+        if serving is None or serving.service.mode == "off":
+            return await handler(request)
+        if not serving.started or self._loop is not asyncio.get_running_loop():
+            self._begin(serving, request)
+        if self._asks:
+            await self._store.ready()
+        before = next((hop for hop in trail if hop.serving is serving), None) if trail else None
+        route = serving.route(origin, request, options)
+        call = Call(self._common, route, options, request, handler, before)
+        return await (observe(call) if serving.service.mode == "observe" else enforce(call))
+
+    def _followed(self, request: ClientRequest) -> tuple[hops.Hop, ...]:
+        """Return the redirects that lead to a request, having taken off what may not go along."""
+        trail = hops.trail(request, self._clock.now)
         for hop in trail:
             if hop.leaves(request):
                 _disarm(request, hop)
-        options = current()
-        serving = self._directory.find(request.url, options)
-        if serving is None or serving.service.mode == "off":
-            return await handler(request)
-        self._begin(serving, request)
-        if self.config.store is not None:
-            await self._store.ready()
-        call = Call(
-            serving=serving,
-            admission=self._admission,
-            listeners=self._listeners,
-            clock=self._clock,
-            unmapped=self._unmapped,
-            options=options,
-            request=request,
-            handler=handler,
-            hop=next((hop for hop in trail if hop.serving is serving), None),
-        )
-        return await (observe(call) if serving.service.mode == "observe" else call.run())
+        return trail
 
     def __repr__(self) -> str:
         names = ", ".join(service.name for service in self.config.services)
@@ -236,7 +240,7 @@ class Middleware:
             else None,
             reason=blocked.reason if blocked else None,
             refusals=state.row(now),
-            rates=gate.rates(),
+            rates=gate.rates(now),
         )
 
     async def release(self, service: str, *, credential: str | None = None) -> list[str]:
@@ -258,7 +262,7 @@ class Middleware:
             within = scope.kind == "endpoint" and scope.name.endswith(f"@{credential}")
             return scope.service == service and (credential is None or mine or within)
 
-        self._directory.servings[service].forgive(credential)
+        self._directory.servings[service].wallet.forgive(credential)
         # For all first: whoever waits here asks as soon as it is released here.
         everywhere = await self._store.release(service, wanted)
         here = [each.scope for each in self._admission.release(wanted)]

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 async def observe(call: "Call") -> "ClientResponse":
     """Send a request as it is, and report what enforcing would have made of it."""
     call.report.mode = "observe"
-    lane, cost = call.lane(), call.options.cost
+    call.task = None
+    lane, cost = call.lane(call.started), call.options.cost
     refused = _tell_delay(call, lane)
     grant = call.admission.pretend(lane, cost)
     call.sends = 1

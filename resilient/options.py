@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import attrs
 from attrs.validators import ge, instance_of, optional
@@ -26,12 +26,14 @@ class Options:
     on_error: Literal["raise", "return"] | None = None
 
 
-_current: ContextVar[Options] = ContextVar("resilient_options", default=Options())  # noqa: B039
+NONE: Final = Options()
+"""What holds where nothing was said."""
+
+_current: ContextVar[Options] = ContextVar("resilient_options", default=NONE)
 
 
-def current() -> Options:
-    """Return what holds for a call that begins now."""
-    return _current.get()
+current = _current.get
+"""Returns what holds for a call that begins now."""
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def options(
 @contextmanager
 def using(variable: ContextVar[Any], value: object) -> Iterator[None]:
     """Set a variable, and no options, for what is started inside: it is not the caller's."""
-    tokens = variable.set(value), _current.set(Options())
+    tokens = variable.set(value), _current.set(NONE)
     try:
         yield
     finally:

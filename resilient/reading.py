@@ -15,6 +15,7 @@ from aiohttp.base_protocol import BaseProtocol
 
 from resilient.catalog import Catalog
 from resilient.core import envelope, replay
+from resilient.core.glance import Glance
 from resilient.errors import shown_request
 from resilient.model import Exchange, NoAnswer
 
@@ -87,6 +88,23 @@ def wants_body(response: ClientResponse, catalog: Catalog) -> bool:
         status=response.status,
         content_type=response.content_type,
     )
+
+
+def is_silent(response: ClientResponse, glance: Glance) -> bool:
+    """Tell, without waiting, that a response is certainly no error.
+
+    That is so where its body is here already, in whole, and lacks what every error needs.
+    """
+    content, status = response.content, response.status
+    if status not in glance.quiet or not content.is_eof() or content.exception() is not None:
+        return False
+    if response.method == hdrs.METH_HEAD or not glance.wants_body(status, response.content_type):
+        return True
+    if content.total_bytes > LARGEST:
+        return False
+    body = content.read_nowait()
+    _put_back(response, body, complete=True)
+    return glance.is_silent(status, body, response.charset)
 
 
 async def read(response: ClientResponse, catalog: Catalog, longest: float = LONGEST) -> Answer:

@@ -18,7 +18,7 @@ class OutOfTime(CredentialUnavailable):
     """The call's deadline came before its credential."""
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False)
 class Signing:
     """What signs one call, if anything does.
 
@@ -51,7 +51,9 @@ class Signing:
             CredentialRefused: There is none of this name.
             CredentialUnavailable: It could not be made now, or not in time.
         """
-        self.keyring = await self._within(deadline, lambda _: self.serving.keyring(self.name, now))
+        self.keyring = await self._within(
+            deadline, lambda _: self.serving.wallet.keyring(self.name, now)
+        )
         rule = self.serving.rule
         self.plan = None if rule is None else await place.plan(self.request, rule)
 
@@ -73,7 +75,9 @@ class Signing:
     def is_stale(self, signature: Signature | None) -> bool:
         """Tell whether a signature has been overtaken while the call was queued."""
         ring = self.keyring
-        return ring is not None and (ring.busy or ring.current != signature)
+        if ring is None or ring.at_hand is signature:
+            return False
+        return ring.busy or ring.current != signature
 
     async def put_on(self, signature: Signature | None) -> None:
         """Put it on the request. It never suspends, so nothing overtakes it before the send.
@@ -106,10 +110,10 @@ class Signing:
         ring, old = self.keyring, self.signature
         return ring is not None and old is not None and await self._renew(ring, old, deadline)
 
-    def helped(self, *, renewed: bool) -> None:
+    def helped(self, now: float, *, renewed: bool) -> None:
         """Note that the call succeeded; `renewed` if it was refused before."""
         if self.keyring is not None and self.signature is not None:
-            self.keyring.helped(self.signature.generation, renewed=renewed)
+            self.keyring.helped(self.signature.generation, now, renewed=renewed)
 
     def in_vain(self) -> None:
         """Note that the call was refused again after a renewal."""

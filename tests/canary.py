@@ -184,5 +184,5 @@ def look_at(sinks: Sinks, middleware: resilient.Middleware, *others: Any) -> Non
     directory = middleware._directory
     sinks.add("middleware", middleware, middleware.config, middleware.state(), *others)
     for serving in directory:
-        sinks.add("serving", serving, serving.source, *serving._keyrings.values())
-        sinks.add("signature", *(ring.current for ring in serving._keyrings.values()))
+        sinks.add("serving", serving, serving.wallet, *serving.wallet.keyrings.values())
+        sinks.add("signature", *(ring.current for ring in serving.wallet.keyrings.values()))

@@ -9,6 +9,7 @@ import aiohttp
 import attrs
 
 from resilient.clock import Clock
+from resilient.credentials.head import Head, Written
 from resilient.credentials.protocol import (
     Calls,
     CannotSign,
@@ -54,14 +55,16 @@ class Keyring:
         credential: Where values come from.
         last_used: When it was used last, kept by the middleware.
         told: The last generation that somebody reported as new.
+        rest: How its renewals fared.
     """
 
     credential: Credential = attrs.field(repr=False)
     last_used: float = 0.0
     told: int = attrs.field(default=0, init=False)
     _current: Signature | None = attrs.field(default=None, init=False)
+    _written: tuple[Signature, Written] | None = attrs.field(default=None, init=False, repr=False)
     _refused: CredentialRefused | None = attrs.field(default=None, init=False, repr=False)
-    _rest: Rest = attrs.field(factory=Rest, init=False, repr=False)
+    rest: Rest = attrs.field(factory=Rest, init=False, repr=False)
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False, repr=False)
     _via: aiohttp.ClientSession | None = attrs.field(default=None, init=False, repr=False)
     _spent: deque[Values] = attrs.field(
@@ -72,6 +75,25 @@ class Keyring:
     def current(self) -> Signature | None:
         """What signs calls now; None before the first load, and while it is refused."""
         return self._current if self._dead() is None else None
+
+    @property
+    def at_hand(self) -> Signature | None:
+        """What signs calls if nothing stands in the way: no load, no renewal, no refusal."""
+        if self._task is not None or self._refused is not None or self.rest.distrusted:
+            return None
+        return self._current
+
+    def written(self, signature: Signature, head: Head) -> Written | None:
+        """Return how what signs calls goes on a request, or None: a value cannot be sent.
+
+        It is made once for all calls.
+        """
+        if self._written is None or self._written[0] is not signature:
+            try:
+                self._written = signature, head.written(signature.values)
+            except CannotSign:
+                return None
+        return self._written[1]
 
     @property
     def busy(self) -> bool:
@@ -106,7 +128,7 @@ class Keyring:
             CredentialUnavailable: It could not be renewed just now.
             CannotSign: The keyring was closed meanwhile.
         """
-        if generation > 1 and not self._rest.is_proved(generation):
+        if generation > 1 and not self.rest.is_proved(generation):
             # Renewed values that were of no use to anybody, also where no call is sent twice.
             self.in_vain(generation)
         while self._current is None or self._current.generation <= generation:
@@ -114,9 +136,9 @@ class Keyring:
                 self._check_rest()
             await self._join(self._running or self._start(self._renew, calls), calls)
 
-    def helped(self, generation: int, *, renewed: bool) -> None:
+    def helped(self, generation: int, now: float, *, renewed: bool) -> None:
         """Note that a call succeeded; `renewed` if values before these were refused to it."""
-        self._rest.helped(generation, Clock.now(), renewed=renewed)
+        self.rest.helped(generation, now, renewed=renewed)
 
     def in_vain(self, generation: int) -> None:
         """Note that values were refused to a call that had been refused the ones before.
@@ -124,7 +146,7 @@ class Keyring:
         The next renewal waits, and if no call has succeeded since the last that was in vain,
         all calls do, unless the store has other values.
         """
-        self._rest.in_vain(generation, Clock.now())
+        self.rest.in_vain(generation, Clock.now())
         self._spend()
 
     def forgive(self) -> None:
@@ -132,17 +154,17 @@ class Keyring:
 
         What the vendor has refused for good stays refused until the store has other values.
         """
-        self._rest.end()
+        self.rest.end()
 
     async def aclose(self) -> None:
         """Let what is under way finish, for a while: else a new pair might be lost; then cancel.
 
         Whoever waits for it then raises.
         """
-        if self._task is not None and not self._task.done():
-            await asyncio.wait((self._task,), timeout=PATIENCE)
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        if (task := self._running) is not None:
+            await asyncio.wait((task,), timeout=PATIENCE)
+            task.cancel()
+            await asyncio.wait((task,))
 
     def forget_task(self) -> None:
         """Let go of a load or a renewal whose event loop has ended: it will never be done."""
@@ -160,16 +182,16 @@ class Keyring:
         """Return why nothing is signed, if so."""
         if self._refused is not None:
             return self._refused.again()
-        if self._current is None or self._rest.distrusts(self._current.generation):
+        if self._current is None or self.rest.distrusts(self._current.generation):
             return self._resting()
         return None
 
     def _resting(self) -> CredentialRefused | CredentialUnavailable | None:
         """Return why nothing is renewed for the moment, if so."""
-        left = self._rest.left(Clock.now())
+        left = self.rest.left(Clock.now())
         if not left:
             return None
-        kind, why = _FAILED if self._rest.failed else _IN_VAIN
+        kind, why = _FAILED if self.rest.failed else _IN_VAIN
         held = kind(why)
         held.wait = left
         return held
@@ -179,8 +201,14 @@ class Keyring:
         self._via = calls.http
         running = run_renewal(calls.service, calls.name, lambda: work(calls))
         self._task = asyncio.create_task(running)
-        self._task.add_done_callback(_heard)
+        self._task.add_done_callback(self._is_done)
         return self._task
+
+    def _is_done(self, task: asyncio.Task[None]) -> None:
+        if self._task is task:
+            self._task = None
+        if not task.cancelled():
+            task.exception()  # heard, also where nobody waits for it any more
 
     async def _join(self, task: asyncio.Task[None], calls: Calls) -> None:
         """Wait for a task and raise what it raised; being cancelled leaves it running."""
@@ -208,7 +236,7 @@ class Keyring:
             self._fails(error, calls)
             raise
         if values not in self._spent:
-            self._rest.end()
+            self.rest.end()
         elif (dead := self._dead()) is not None:
             raise dead
         self._accept(values)
@@ -230,7 +258,7 @@ class Keyring:
     def _fails(self, error: Exception, calls: Calls) -> None:
         # What is said before anything is asked, or by a closed session, is not the vendor's word.
         if not isinstance(error, CannotSign) and not calls.http.closed:
-            self._rest.fails(self._current.generation if self._current else 0, Clock.now())
+            self.rest.fails(self._current.generation if self._current else 0, Clock.now())
             self._spend()
 
     async def _renewed(self, calls: Calls, stale: Values) -> Values:
@@ -253,12 +281,6 @@ class Keyring:
     def _spend(self) -> None:
         if self._current is not None and self._current.values not in self._spent:
             self._spent.append(self._current.values)
-
-
-def _heard(task: asyncio.Task[None]) -> None:
-    """Take note of an exception that perhaps nobody waits for any more."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _frozen(values: object) -> Values:

@@ -18,7 +18,11 @@ from resilient.credentials import bodies
 from resilient.credentials.protocol import CannotSign, Values
 from resilient.credentials.secret import checked
 
-_IN_BODY = ("form", "json", "xml")
+IN_BODY = ("form", "json", "xml")
+"""The places that are in a body."""
+
+OUTSIDE = frozenset({"header", "query"})
+"""The places that are not."""
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +51,7 @@ def carried(request: aiohttp.ClientRequest, rule: CredentialRule) -> dict[str, s
     inside: dict[str, str] | None = None
     for field in rule.fields:
         value = _in_head(request, field)
-        if value is None and not _OUTSIDE.issuperset(field.places):
+        if value is None and not OUTSIDE.issuperset(field.places):
             inside = _fields_in(request, _in_memory(request), rule) if inside is None else inside
             value = inside.get(field.name)
         if value is not None:
@@ -63,7 +67,7 @@ async def plan(request: aiohttp.ClientRequest, rule: CredentialRule) -> Plan:
     """
     missing = [field for field in rule.fields if _in_head(request, field) is None]
     content, kind = b"", None
-    if any(place in _IN_BODY for field in missing for place in field.places):
+    if any(place in IN_BODY for field in missing for place in field.places):
         content = await _content(request)
         kind = _kind(request, content)
     body = _body(request, kind, content, missing)
@@ -72,7 +76,7 @@ async def plan(request: aiohttp.ClientRequest, rule: CredentialRule) -> Plan:
     else:
         missing = [field for field in missing if field.name not in body.fields]
     spots = tuple((field, _place(request, field, kind)) for field in missing)
-    into_body = any(place in _IN_BODY for _, place in spots)
+    into_body = any(place in IN_BODY for _, place in spots)
     return Plan(
         spots=spots,
         url=request.url,
@@ -91,7 +95,7 @@ async def apply(plan: Plan, request: aiohttp.ClientRequest, values: Values) -> N
     Raises:
         CannotSign: A value cannot be sent; then nothing is put there.
     """
-    texts = {field.name: _value(field, values) for field, _ in plan.spots}
+    texts = {field.name: value_of(field, values) for field, _ in plan.spots}
     query: list[tuple[str, str]] = []
     inside: list[tuple[str, str]] = []
     for field, place in plan.spots:
@@ -128,9 +132,6 @@ def strip(request: aiohttp.ClientRequest, rule: CredentialRule) -> bool:
     return _may_carry(request, rule)
 
 
-_OUTSIDE = frozenset({"header", "query"})
-
-
 def _in_head(request: aiohttp.ClientRequest, field: Field) -> str | None:
     if "header" in field.places and field.name in request.headers:
         return request.headers[field.name]
@@ -154,7 +155,7 @@ def _fields_in(
 
 
 def _may_carry(request: aiohttp.ClientRequest, rule: CredentialRule) -> bool:
-    names = [f.name for f in rule.fields if any(place in _IN_BODY for place in f.places)]
+    names = [f.name for f in rule.fields if any(place in IN_BODY for place in f.places)]
     if not names or not request.body:
         return False
     content = _in_memory(request)
@@ -208,7 +209,7 @@ def _body(
     try:
         return bodies.read(kind, content, _content_type(request), [f.name for f in named])
     except CannotSign:
-        if all(_OUTSIDE.intersection(field.places) for field in named):
+        if all(OUTSIDE.intersection(field.places) for field in named):
             return None
         raise
 
@@ -227,7 +228,7 @@ def _place(request: aiohttp.ClientRequest, field: Field, kind: bodies.Kind | Non
     if kind is not None and kind in field.places:
         return kind
     for place in field.places:
-        if place in _OUTSIDE:
+        if place in OUTSIDE:
             return place
     wanted = " or ".join(field.places)
     body = "a body of another kind" if request.body else "no body"
@@ -236,7 +237,12 @@ def _place(request: aiohttp.ClientRequest, field: Field, kind: bodies.Kind | Non
     )
 
 
-def _value(field: Field, values: Values) -> str | None:
+def value_of(field: Field, values: Values) -> str | None:
+    """Return what a field is to hold, or None: the credential has no value for it.
+
+    Raises:
+        CannotSign: It cannot be sent.
+    """
     if field.value not in values:
         return None
     try:

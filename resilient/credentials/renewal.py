@@ -29,10 +29,8 @@ class Renewal:
 _current: ContextVar[Renewal | None] = ContextVar("resilient_renewal", default=None)
 
 
-def current() -> Renewal | None:
-    """Return the load or renewal under way that the current task belongs to, or None."""
-    found = _current.get()
-    return None if found is None or found.over else found
+under_way = _current.get
+"""Returns the load or renewal that began what the current task does, or None; it may be over."""
 
 
 async def run(service: str, name: str, work: Callable[[], Awaitable[T]]) -> T:

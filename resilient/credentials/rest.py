@@ -28,21 +28,22 @@ class Rest:
     Attributes:
         until: When the next renewal may be.
         failed: Whether the last one failed; else its values were refused.
+        distrusted: Whether the last values were refused, and nothing had succeeded for a while.
     """
 
     until: float = 0.0
     failed: bool = False
+    distrusted: bool = False
     _refused: int = 0
     _next: float = 0.0
     _proved: int = 0
     _worked_at: float = float("-inf")
-    _distrusted: bool = False
 
     def helped(self, generation: int, now: float, *, renewed: bool) -> None:
         """Note that a call succeeded; `renewed` if it had been refused before a renewal."""
         self._proved = max(self._proved, generation)
         if generation >= self._refused:
-            self._worked_at, self._distrusted = now, False
+            self._worked_at, self.distrusted = now, False
         if renewed:
             self._next = 0.0
 
@@ -61,7 +62,7 @@ class Rest:
         self.until = now + self._next
         self._next = min(self._next * 2 or FIRST, LONGEST)
         # Where other calls succeed meanwhile, it is one endpoint that wants something else.
-        self._distrusted = not 0 <= now - self._worked_at <= TRUSTED
+        self.distrusted = not 0 <= now - self._worked_at <= TRUSTED
         self._refused = generation
 
     def is_proved(self, generation: int) -> bool:
@@ -74,9 +75,9 @@ class Rest:
 
     def distrusts(self, generation: int) -> bool:
         """Tell whether values were refused, and nothing has succeeded for a while."""
-        return self._distrusted and generation <= self._refused
+        return self.distrusted and generation <= self._refused
 
     def end(self) -> None:
         """Begin anew: somebody gave other values."""
         self.until = self._next = 0.0
-        self._distrusted = False
+        self.distrusted = False

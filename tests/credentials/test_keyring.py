@@ -417,13 +417,12 @@ async def test_nobody_waits(fake: Fake, calls: Calls) -> None:
     await _turns()
     leader.cancel()
     await _turns()
+    assert ring._task is not None
+    gone = weakref.ref(ring._task)
     fake.open.set()
     await _turns()
     assert not ring.busy
-    assert ring._task is not None
-    gone = weakref.ref(ring._task)
     del leader
-    ring._task = None
     gc.collect()
     assert gone() is None
     await _turns()

@@ -9,7 +9,7 @@ from acme import Connect
 from server import Server
 
 import resilient
-from resilient import serving
+from resilient import directory, wallet
 from resilient.credentials import ApiKey, Bearer, Credential
 
 
@@ -72,8 +72,8 @@ async def test_made_ones_are_forgotten(
     server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond a number of credentials, those that nobody used for long are made anew."""
-    monkeypatch.setattr(serving, "_MANY", 2)
-    monkeypatch.setattr(serving, "IDLE", -1.0)
+    monkeypatch.setattr(wallet, "MANY", 2)
+    monkeypatch.setattr(wallet, "IDLE", -1.0)
     made: list[str] = []
     async with connect(credentials=making(made)) as api:
         for name in ("a", "b", "a", "c", "a"):
@@ -147,7 +147,7 @@ async def test_more_hosts_than_are_remembered(
     server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which service a host belongs to is looked up again where there are too many."""
-    monkeypatch.setattr(serving, "_MANY", 1)
+    monkeypatch.setattr(directory, "_MANY", 1)
     async with connect() as api:
         for url in (api.url, api.url.replace("127.0.0.1", "localhost")):
             async with api.http.get(url + "/things") as response:

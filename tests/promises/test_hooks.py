@@ -130,7 +130,7 @@ HOOKS = {
     "save": 1,
     "handler": 4,
     "trace": 4,
-    "wall": 8,
+    "wall": 7,
     "chance": 5,
     "listener": 9,
 }

@@ -137,7 +137,7 @@ async def test_rests_naively(authority: Authority, connect: Connect) -> None:
     async with connect(**authority.client("OAuth2")) as api:
         for _ in range(60):
             sold = authority.sold
-            api.middleware._directory.servings["acme"]._keyrings.clear()
+            api.middleware._directory.servings["acme"].wallet.keyrings.clear()
             with pytest.raises(resilient.AuthenticationFailed):
                 await api.get()
             assert sold + 1 == authority.sold

@@ -1,0 +1,114 @@
+"""Ends attempts that take too long.
+
+All attempts of a service may last equally long, so they end in the order in which they began,
+and one timer watches them all. `asyncio.timeout` around each costs as much as everything else
+that a call is taken through.
+"""
+
+import asyncio
+from typing import Protocol
+
+import attrs
+from aiohttp import ClientRequest
+
+_HAIR = 1e-9
+"""A timer that is early by a rounding error must find what it came for."""
+
+
+under_way: set[int] = set()
+"""The requests that are being sent, by identity: a layer further in has to leave them alone.
+
+Two layers would multiply their attempts.
+"""
+
+
+class Watched(Protocol):
+    """What makes attempts, one after the other.
+
+    Attributes:
+        request: What it sends.
+        sends: How often it was sent.
+        task: Who makes them.
+        end: When the one under way is cancelled.
+        cancels: How often the task had been told to end before it began.
+        expired: Whether the attempt was cancelled for having taken too long.
+    """
+
+    request: ClientRequest
+    sends: int
+    task: "asyncio.Task[object] | None"
+    end: float
+    cancels: int
+    expired: bool
+
+
+@attrs.define(eq=False, repr=False)
+class Watch:
+    """Watches the attempts of one service.
+
+    Attributes:
+        line: Those under way, the one that ends first at the head.
+    """
+
+    line: dict[Watched, None] = attrs.field(factory=dict, init=False)
+    _latest: float = attrs.field(default=float("-inf"), init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+    _early: dict[Watched, asyncio.TimerHandle] = attrs.field(factory=dict, init=False)
+
+    def begin(self, call: Watched) -> None:
+        """Note that an attempt begins; if it takes too long, the call's task is cancelled."""
+        call.sends += 1
+        under_way.add(id(call.request))
+        if call.end < self._latest:  # before others that began earlier
+            loop = asyncio.get_running_loop()
+            self._early[call] = loop.call_at(call.end, self._expire, call)
+            return
+        self._latest = call.end
+        self.line[call] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(call.end, self._look)
+
+    def over(self, call: Watched) -> None:
+        """Note that the attempt has ended."""
+        under_way.discard(id(call.request))
+        if call in self.line:
+            del self.line[call]
+        elif (timer := self._early.pop(call, None)) is not None:
+            timer.cancel()
+
+    def forget(self) -> None:
+        """Let go of a loop that has ended, and of what was under way in it."""
+        self.line.clear()
+        self._early.clear()
+        self._latest, self._timer = float("-inf"), None
+
+    def close(self) -> None:
+        """Take the timer away once nothing is under way."""
+        if self._timer is not None and not self.line:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        loop, self._timer = asyncio.get_running_loop(), None
+        now = loop.time() + _HAIR
+        for call in list(self.line):
+            if call.end > now:
+                self._timer = loop.call_at(call.end, self._look)
+                return
+            self._expire(call)
+
+    def _expire(self, call: Watched) -> None:
+        self.line.pop(call, None)
+        self._early.pop(call, None)
+        if call.task is not None:
+            call.expired = True
+            call.task.cancel()
+
+
+def is_ours(call: Watched) -> bool:
+    """Take our own cancellation back; tell whether it alone has ended what the task did.
+
+    As `asyncio.timeout` does: whoever else cancelled the task meanwhile goes first.
+    """
+    expired, call.expired = call.expired, False
+    return expired and call.task is not None and call.task.uncancel() <= call.cancels
