@@ -119,8 +119,22 @@ class Report:
                     pass
                 case "released":
                     self("resilient.scope_released", attempt=attempt, scope=str(each.scope))
+                case "adapted":
+                    self.adapted(each, attempt)
                 case _ as never:
                     assert_never(never)
+
+    def adapted(self, changed: Changed, attempt: int) -> None:
+        """Say that the rate of a limit has changed, and what the server was seen to allow."""
+        found = changed.adapted
+        self(
+            "resilient.rate_adapted",
+            attempt=attempt,
+            scope=str(changed.scope),
+            limit=None if found is None else found.limit,
+            reason=changed.reason,
+            detail=None if found is None else found.detail(),
+        )
 
     def at(self, seconds: float | None) -> str | None:
         """Return the time that lies `seconds` ahead, as ISO 8601 in UTC."""

@@ -17,7 +17,6 @@ from resilient.model import Block, Mark
 from resilient.state.admission import Admission
 from resilient.state.grant import Grant
 from resilient.state.lane import Lane, Waiter
-from resilient.state.memory import Names
 from resilient.state.store import Ticket
 from resilient.state.waiting import Delay, Refused
 
@@ -67,13 +66,14 @@ class Audited(Admission):
             if not scope.state.emptied:
                 self.ledger.each(scope.limits, lambda book: book.empty(now))
         self.ledger.each(lane.limits, lambda book: book.take(cost, now))
-        return super()._grant(lane, cost, now, ticket)
+        grant = super()._grant(lane, cost, now, ticket)
+        self.ledger.follow(lane.limits, now)
+        return grant
 
-    def _abandon(self, lane: Lane, waiter: Waiter) -> None:
-        granted = waiter.future.done() and not waiter.future.cancelled()
-        if granted and waiter.future.exception() is None:
-            self.ledger.give_back(waiter.future.result(), self.now())
-        super()._abandon(lane, waiter)
+    def abandon(self, waiter: Waiter, *, waited: bool) -> None:  # noqa: D102 - as the scheduler's
+        if not waited and not waiter.cancelled() and waiter.exception() is None:
+            self.ledger.give_back(waiter.result(), self.now())
+        super().abandon(waiter, waited=waited)
 
 
 @attrs.define(eq=False)
@@ -107,9 +107,8 @@ class Desk:
         connector: BaseConnector | None = None,
     ) -> Lane:
         """Return the queue for a call."""
-        names = Names(credential=credential, ip="here", host=host, endpoint=endpoint)
-        lane = self.admission.memory.lane(
-            self.service, names, connector, urgent=urgent, now=self.now
+        lane = self.admission.memory.lane_of(
+            self.service, credential, endpoint, "here", host, connector, urgent, self.now
         )
         if isinstance(self.admission, Audited):
             self.admission.ledger.open(lane.limits, self.now)

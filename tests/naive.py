@@ -12,7 +12,8 @@ from resilient.core.pacing import Bucket
 
 def full_bucket(limit: Limit, _share: object = 1) -> Bucket:
     """Pace a limit with a bucket of its own size: nearly twice as many pass in one window."""
-    return Bucket(capacity=limit.calls, rate=limit.calls / limit.period)
+    rate = limit.calls / limit.period
+    return Bucket(capacity=limit.calls, rate=rate, calls=limit.calls, period=limit.period)
 
 
 @attrs.frozen(kw_only=True)

@@ -52,6 +52,12 @@ class Poured:
         """Take out what is left of what was poured in at `taken`, had it been alone."""
         self.take(-max(0.0, cost - (now - taken) * self.rate), now)
 
+    def turn(self, rate: float, capacity: float, now: float) -> None:
+        """Leak at another rate from now on; there is room for as much as before, or less."""
+        room = self.capacity - self.held(now)
+        self.rate, self.capacity = rate, capacity
+        self.level, self.at = max(0.0, capacity - room), now
+
     def empty(self, now: float) -> None:
         """Fill it, but for one call."""
         self.take(max(0.0, self.capacity - 1 - self.held(now)), now)
@@ -110,6 +116,13 @@ class Ledger:
         """Note that a call was not sent, in the books that are still kept."""
         kept = [limit for limit in grant.lane.limits if limit in self.books]
         self.each(kept, lambda book: book.give_back(grant.cost, grant.at, now))
+
+    def follow(self, limits: Iterable[LimitGate], now: float) -> None:
+        """Turn the buckets to the rates that were adapted just now; how is tested elsewhere."""
+        for limit in limits:
+            book = self.books.get(limit)
+            if isinstance(book, Poured) and isinstance(limit.gauge, Bucket):
+                book.turn(limit.gauge.rate, limit.gauge.max_rate, now)
 
     def differences(self, now: float, hair: float = 1e-9) -> list[str]:
         """Return the limits that hold more or less than the books say, and by how much."""

@@ -4,7 +4,7 @@ Only the scheduler takes, when it wakes a waiter. A wait holds no token and no c
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Final
 
@@ -12,9 +12,11 @@ import attrs
 
 from resilient.model import Scope
 from resilient.state.asking import Asking
+from resilient.state.gate import Wait
 from resilient.state.grant import Changed, Grant
 from resilient.state.lane import Lane, Waiter
 from resilient.state.memory import Memory
+from resilient.state.store import Rule
 from resilient.state.waiting import Delay, OnDelay, Refused
 
 SOON: Final = 10.0
@@ -36,91 +38,132 @@ class Admission(Asking):
         self.memory = Memory(self.store.maker)
         self.store.open(self)
 
-    async def admit(
+    def at_once(  # noqa: C901 - written out, see below
+        self, lane: Lane, cost: int, deadline: float, now: float
+    ) -> Grant | None:
+        """Let a call go that nothing holds up, and nobody goes before; None: `admit` tells.
+
+        It is what `_held` and `_grant` come to where all is calm, written out: nearly every call
+        goes this way.
+        """
+        if self.closed or lane.live or lane.shared or now >= deadline:
+            return None
+        for scope in lane.scopes:
+            if scope.heads or not scope.state.calm:
+                return None
+        for limit in lane.limits:
+            if limit.heads or limit.due or limit.allowance is not None:
+                return None
+            if not limit.gauge.has(cost, now):
+                return None
+        for pool in lane.pools:
+            if pool.heads or pool.used >= pool.room:
+                return None
+        for scope in lane.scopes:
+            scope.state.in_flight += 1
+        for limit in lane.limits:
+            limit.gauge.take(cost, now)
+        for pool in lane.pools:
+            pool.used += 1
+        return Grant(self, lane, cost, now)
+
+    def admit(
         self, lane: Lane, cost: int, deadline: float, on_delay: OnDelay | None = None
-    ) -> Grant:
-        """Wait until a call may be sent, and take what it costs from all its limits.
+    ) -> Awaitable[Grant]:
+        """Return when a call may be sent, having taken what it costs from all its limits.
+
+        Whoever is cancelled while waiting leaves the queue. A refusal comes at once or later.
 
         Raises:
             Refused: It cannot be, or not before `deadline`.
             ValueError: The cost is above one of its limits.
         """
+        now = self.now()
+        rule = self._rule(lane, cost, deadline, now)
+        arrival = next(self._arrivals) + (_URGENT if lane.urgent else 0)
+        wait = None if lane.live else self._held(lane, arrival, cost, now)
+        if wait is None and not lane.live and rule == "here":
+            return _given(self._grant(lane, cost, now))
+        if rule == "store" and wait is None and lane.filed is None:
+            return self._ask_for(Waiter(self, lane, arrival, cost, deadline), on_delay, now)
+        self._refuse_at_once(lane, cost, deadline, now)
+        delay = None if on_delay is None else self._delay(lane, cost, wait)
+        waiter = Waiter(self, lane, arrival, cost, deadline)
+        self._queue(waiter, wait, now)
+        self._watch(lane, deadline)
+        if delay is not None and on_delay is not None:
+            self._tell_now(waiter, on_delay, delay)
+        return waiter
+
+    def _rule(self, lane: Lane, cost: int, deadline: float, now: float) -> Rule:
+        """Return who lets the call go, unless nobody ever does."""
         if cost > lane.most:
             raise ValueError(f"a cost of {cost} is above the limit's {lane.most} calls")
         if self.closed:
             raise Refused("closed", None)
-        arrival = next(self._arrivals) + (_URGENT if lane.urgent else 0)
-        now = self.now()
         if now >= deadline:
             raise Refused("deadline", None)
-        wait, rule = None, self.store.rule(lane) if lane.shared else "here"
+        rule = self.store.rule(lane) if lane.shared else "here"
         if rule == "nobody":
             raise Refused("store", None)
-        if not lane.live:
-            wait = self._held(lane, arrival, cost, now)
-            if wait is None and rule == "here":
-                return self._grant(lane, cost, now)
-        waiter = Waiter(arrival, cost, deadline, _future(), on_delay)
-        delay = None
-        if rule == "store" and wait is None and lane.filed is None:
-            lane.tell_later(waiter)
-        else:
-            self._refuse_at_once(lane, waiter)
-            delay = self._delay(lane, waiter, wait)
+        return rule
+
+    def _queue(self, waiter: Waiter, wait: Wait | None, now: float) -> None:
+        lane = waiter.lane
         lane.join(waiter)
         if lane.filed is None and not lane.asks:
             self._file(lane, wait, now)
-        return await self._wait(lane, waiter, delay)
+
+    def _ask_for(self, waiter: Waiter, on_delay: OnDelay | None, now: float) -> Waiter:
+        """Queue a call that perhaps need not wait: the answer of the store tells."""
+        waiter.lane.tell_later(waiter, on_delay)
+        self._queue(waiter, None, now)
+        # Whoever has to wait for the store alone does so for a moment at most.
+        if waiter.deadline - now < SOON:
+            self._watch(waiter.lane, waiter.deadline)
+        return waiter
+
+    def _tell_now(self, waiter: Waiter, on_delay: OnDelay, delay: Delay) -> None:
+        try:
+            on_delay(delay)
+        except BaseException:
+            waiter.cancel()
+            raise
 
     def foresee_delay(self, lane: Lane, cost: int) -> Delay | None:
         """Return the wait that a call would meet now, or None."""
         wait = self._held(lane, next(self._arrivals), cost, self.now())
-        if wait is None:
-            return None
-        return self._delay(lane, Waiter(0, cost, float("inf"), _future()), wait)
+        return None if wait is None else self._delay(lane, cost, wait)
 
     def pretend(self, lane: Lane, cost: int) -> Grant:
         """Take for a call that goes in any case, so that the next one's wait is known."""
         return self._grant(lane, cost, self.now())
 
-    async def _wait(self, lane: Lane, waiter: Waiter, delay: Delay | None) -> Grant:
-        # Whoever has to wait for the store alone does so for a moment at most.
-        if delay is not None or waiter.deadline - self.now() < SOON:
-            self._set_timer(lane, waiter)
-        try:
-            if delay is not None and waiter.on_delay is not None:
-                waiter.on_delay(delay)
-            grant: Grant = await waiter.future
-        except (Refused, GeneratorExit):  # the latter: its loop has ended, and all are forgotten
-            raise
-        except BaseException:
-            self._abandon(lane, waiter)
-            raise
-        finally:
-            if waiter.timer is not None:
-                waiter.timer.cancel()
-        return grant
+    def _watch(self, lane: Lane, deadline: float) -> None:
+        ends = lane.deadlines
+        # The latest of all is watched in its turn.
+        if ends is not None and (ends.timer is None or deadline < ends.latest):
+            ends.watch(deadline, self._ring, lane)
 
-    def _set_timer(self, lane: Lane, waiter: Waiter) -> None:
-        if waiter.deadline != float("inf") and waiter.timer is None:
-            loop = asyncio.get_running_loop()
-            waiter.timer = loop.call_at(waiter.deadline, self._expire, lane, waiter)
-
-    def _expire(self, lane: Lane, waiter: Waiter) -> None:
-        if not waiter.future.done():
-            self._refuse(lane, waiter, Refused("deadline", self.foresee(lane, waiter.cost)))
-            self._moved_up(lane)
-
-    def _abandon(self, lane: Lane, waiter: Waiter) -> None:
-        if waiter.future.done() and not waiter.future.cancelled():
-            # It was granted, and then cancelled before it could go.
-            if waiter.future.exception() is None:
-                grant: Grant = waiter.future.result()
-                grant.cancel()
+    def _ring(self, lane: Lane) -> None:
+        """Refuse those whose deadline has come, and wait for the next."""
+        if lane.deadlines is None:
             return
-        waiter.future.cancel()
-        lane.leave(waiter)
+        until = max(lane.deadlines.rung(), self.now())
+        for waiter in lane.over(until):
+            if not waiter.done():
+                self._refuse(lane, waiter, Refused("deadline", self.foresee(lane, waiter.cost)))
         self._moved_up(lane)
+        self._watch(lane, lane.earliest)
+
+    def abandon(self, waiter: Waiter, *, waited: bool) -> None:
+        """Let a call go that gives up; unless it `waited`, it has been granted or refused."""
+        if waited:
+            waiter.lane.leave(waiter)
+            self._moved_up(waiter.lane)
+        elif not waiter.cancelled() and waiter.exception() is None:
+            # It was granted, and then cancelled before it could go.
+            waiter.result().cancel()
 
     async def delay(self, seconds: float) -> None:
         """Wait between two attempts.
@@ -146,13 +189,15 @@ class Admission(Asking):
         for scope, gate in list(self.memory.scopes.items()):
             if wanted(scope) and gate.release(self.now()):
                 changes.append(Changed(scope=scope, change="released", reason="by hand"))
-                self.serve([gate])
+                self.serve((gate, *gate.limits))
         return changes
 
     def forget_timers(self) -> None:
         """Let go of the timers of a loop that has ended, and of who waited in it."""
         self._delays.clear()
         for lane in self.memory.lanes.values():
+            if lane.deadlines is not None:
+                lane.deadlines.timer = None
             for waiter in lane.ending(None):
                 lane.leave(waiter)
             lane.unfile()
@@ -182,5 +227,7 @@ def _end(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
-def _future() -> "asyncio.Future[Grant]":
-    return asyncio.get_running_loop().create_future()
+def _given(grant: Grant) -> "asyncio.Future[Grant]":
+    future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+    future.set_result(grant)
+    return future

@@ -11,7 +11,7 @@ import attrs
 
 from resilient.model import Scope
 from resilient.state.foresight import Foresight
-from resilient.state.gates import A_MOMENT, Gate, Wait
+from resilient.state.gate import A_MOMENT, Gate, Wait
 from resilient.state.grant import Grant
 from resilient.state.lane import Lane, Waiter
 from resilient.state.memory import Memory
@@ -26,8 +26,8 @@ class Asking(Foresight):
     memory: Memory = attrs.field(init=False)
 
     @abstractmethod
-    def _set_timer(self, lane: Lane, waiter: Waiter) -> None:
-        """End the wait at the deadline."""
+    def _watch(self, lane: Lane, deadline: float) -> None:
+        """See to it that waits end at their deadlines, this one the next."""
 
     def lanes(self) -> Iterable[Lane]:
         """Return all lanes."""
@@ -56,11 +56,11 @@ class Asking(Foresight):
         grants = []
         for waiter, ticket in zip(asked, tickets, strict=False):
             grant = self._grant(lane, waiter.cost, now, ticket)
-            if waiter.future.done():  # it left meanwhile
+            if waiter.done():  # it left meanwhile
                 grant.cancel()
             else:
                 lane.leave(waiter)
-                waiter.future.set_result(grant)
+                waiter.set_result(grant)
                 grants.append(grant)
         return grants
 
@@ -82,20 +82,20 @@ class Asking(Foresight):
         if wait is not None:
             self._tell(lane, wait)
         else:  # they are asked for at once, and wait for that answer
-            lane.untold = [each for each in lane.untold if not each.future.done()]
+            lane.untold = [each for each in lane.untold if not each[0].done()]
         self._file(lane, None, now)
         self.serve(lane.gates)
 
     def _tell(self, lane: Lane, wait: Wait) -> None:
         """Tell those who came while the store was asked of their wait, or refuse them."""
-        untold, lane.untold = lane.untold, ()
+        untold, lane.untold = dict(lane.untold), ()
         for waiter, behind, later in lane.places(untold):
             if (refusal := self._late(lane, waiter, behind, later)) is not None:
                 self._refuse(lane, waiter, refusal)
                 continue
-            self._set_timer(lane, waiter)
-            if waiter.on_delay is not None:
-                waiter.on_delay(self._delay(lane, waiter, wait, behind, later))
+            self._watch(lane, waiter.deadline)
+            if (on_delay := untold[waiter]) is not None:
+                on_delay(self._delay(lane, waiter.cost, wait, behind, later))
 
     def _late(self, lane: Lane, waiter: Waiter, behind: int, later: int) -> Refused | None:
         """Return why one who came while the store was asked may not wait after all, or None."""

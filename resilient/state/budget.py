@@ -6,6 +6,7 @@ nothing: its scope sends one probe for all who wait.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 import attrs
 
@@ -48,16 +49,17 @@ class Budget:
 
     Attributes:
         allowance: What the configuration allows; None: everything.
+        earn: Notes a success, of this time.
     """
 
     allowance: RetryBudget | None
     _successes: _Recent = attrs.field(factory=lambda: _Recent(WINDOW), init=False)
+    earn: Callable[[float], None] = attrs.field(init=False)
     # One second more: a window that ends within a second began within one.
     _retries: _Recent = attrs.field(factory=lambda: _Recent(WINDOW + 1), init=False)
 
-    def earn(self, now: float) -> None:
-        """Note a success."""
-        self._successes.add(now)
+    def __attrs_post_init__(self) -> None:
+        self.earn = self._successes.add
 
     def affords(self, now: float) -> bool:
         """Tell whether one more retry may be made."""

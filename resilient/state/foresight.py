@@ -2,8 +2,9 @@
 
 import attrs
 
-from resilient.state.gates import A_MOMENT, LimitGate, ScopeGate, Wait
-from resilient.state.lane import Lane, Waiter
+from resilient.state.gate import A_MOMENT, Wait
+from resilient.state.gates import LimitGate, ScopeGate
+from resilient.state.lane import Lane
 from resilient.state.order import Order
 from resilient.state.waiting import Delay, Refused
 
@@ -12,16 +13,15 @@ from resilient.state.waiting import Delay, Refused
 class Foresight(Order):
     """Foresees waits."""
 
-    def _refuse_at_once(self, lane: Lane, waiter: Waiter) -> None:
-        now = self.now()
+    def _refuse_at_once(self, lane: Lane, cost: int, deadline: float, now: float) -> None:
         for gate in lane.scopes:
-            hold = gate.check(waiter.cost, now)
+            hold = None if gate.state.calm else gate.check(cost, now)
             if hold is not None and hold.reason == "blocked":
                 raise Refused("blocked", hold.seconds, gate.state.scope)
-        if (crowded := self._beyond(lane, waiter.cost)) is not None:
+        if (crowded := self._beyond(lane, cost)) is not None:
             raise crowded
-        seconds = self.foresee(lane, waiter.cost)
-        if now + seconds > waiter.deadline - A_MOMENT:
+        seconds = self.foresee(lane, cost)
+        if now + seconds > deadline - A_MOMENT:
             raise Refused("deadline", seconds)
 
     def _beyond(self, lane: Lane, cost: int, others: int = 0) -> Refused | None:
@@ -43,22 +43,27 @@ class Foresight(Order):
         if lane.urgent:
             waits = (gate.check(cost, now) for gate in lane.gates)
             return max((wait.seconds or 0.0 for wait in waits if wait), default=0.0)
-        ahead = ((gate, lane.ahead(gate) - later) for gate in lane.gates)
-        return max((gate.foresee(those, cost, now) for gate, those in ahead), default=0.0)
+        seconds = 0.0
+        for gate in lane.gates:
+            # Written out, for it is asked for each that queues.
+            ahead = gate.queued if gate is lane.filed else gate.queued + lane.queued
+            found = gate.foresee(ahead - later, cost, now)
+            seconds = max(seconds, found)
+        return seconds
 
     def _delay(
-        self, lane: Lane, waiter: Waiter, wait: Wait | None, behind: int = 0, later: int = 0
+        self, lane: Lane, cost: int, wait: Wait | None, behind: int = 0, later: int = 0
     ) -> Delay:
         now = self.now()
         gate = wait.gate if wait is not None else lane.filed or lane.gates[0]
-        held = gate.check(waiter.cost, now)
+        held = gate.check(cost, now)
         seconds: float | None = None
         if held is None or held.seconds is not None:
             ahead = ((gate, lane.ahead(gate) - later) for gate in lane.gates)
-            waits = [gate.foresee(those, waiter.cost, now) for gate, those in ahead]
+            waits = [gate.foresee(those, cost, now) for gate, those in ahead]
             seconds = max(waits)
             gate = lane.gates[waits.index(seconds)] if seconds else gate
-            held = gate.check(waiter.cost, now)
+            held = gate.check(cost, now)
         return Delay(
             # Of an answer, or a free connection, nobody knows when it comes.
             seconds=seconds or None,

@@ -1,22 +1,18 @@
-"""The gates that a call passes: limits, scopes and connections, each with who waits at it."""
+"""The gates that a call passes: limits, scopes and connections."""
 
-import asyncio
-from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
+import math
+from typing import TYPE_CHECKING
 
 import attrs
 
 from resilient.model import Scope
+from resilient.state.allowance import Allowance
+from resilient.state.gate import NO_TIME, Gate, Reason, Wait
 from resilient.state.gauge import Gauge
 from resilient.state.scope import ScopeState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from resilient.state.lane import Lane
-
-Reason = Literal["limit", "pause", "probe", "connection", "blocked"]
-"""What a call waits for; `blocked` is refused, not waited for."""
 
 _REASONS: dict[str, Reason] = {
     "pause": "pause",
@@ -24,139 +20,6 @@ _REASONS: dict[str, Reason] = {
     "in_flight": "probe",
     "blocked": "blocked",
 }
-
-_CROWDED: Final = 64
-"""Heads in a heap before those that have left are looked for; then twice what is left."""
-
-A_MOMENT: Final = 1e-3
-"""Seconds: by so much a younger call lets an older one, ready at the same time, go first."""
-
-
-_NO_TIME: Final = 1e-6
-"""Seconds: a wait so short may not move the clock at all, and would be begun for ever."""
-
-
-@attrs.frozen
-class Wait:
-    """A gate is shut for a call.
-
-    Attributes:
-        seconds: For how long; None where only an event can tell.
-        again: Seconds after which to look again all the same: somebody else may open it.
-    """
-
-    gate: "Gate"
-    reason: Reason
-    seconds: float | None
-    again: float | None = None
-
-
-Heap: TypeAlias = "list[tuple[int, Lane]] | tuple[()]"
-"""Heads of lanes by their arrival. It is made for the first: at most gates nobody ever waits."""
-
-
-@attrs.define(eq=False, repr=False, weakref_slot=False)
-class Gate:
-    """Something that can hold calls up.
-
-    The head of each lane that is held up is filed under the gate that holds it up longest,
-    in order of arrival. Only there is it looked for when room appears.
-
-    Attributes:
-        heads: The heads filed here.
-        due: Heads that pass here too, and are known to be ready elsewhere at some time.
-        yielded: Whether somebody lets one of those due go first.
-        timer: When to look again.
-        queued: The cost of all who wait in the lanes filed here.
-    """
-
-    reason: ClassVar[Reason] = "limit"
-
-    heads: Heap = attrs.field(default=(), init=False)
-    due: Heap = attrs.field(default=(), init=False)
-    yielded: bool = attrs.field(default=False, init=False)
-    timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
-    queued: int = attrs.field(default=0, init=False)
-    _crowded: int = attrs.field(default=_CROWDED, init=False)
-
-    def check(self, cost: int, now: float) -> Wait | None:
-        """Return how long a call of this cost is held up, or None."""
-        raise NotImplementedError  # pragma: no cover - every kind of gate has its own
-
-    def foresee(self, ahead: int, cost: int, now: float) -> float:
-        """Return the seconds until calls ahead and one of this cost could have gone."""
-        wait = self.check(cost, now)
-        return 0.0 if wait is None else wait.seconds or 0.0
-
-    def enter(self, call: object, cost: int, now: float) -> None:
-        """Note that a call goes through."""
-
-    def file(self, arrival: int, lane: "Lane") -> None:
-        """Let a lane's head wait here."""
-        lane.unfile()
-        lane.filed, lane.filed_for = self, arrival
-        self.queued += lane.queued
-        if len(self.heads) + len(self.due) >= self._crowded:
-            self._tidy()
-        self.heads = _pushed(self.heads, arrival, lane)
-
-    def expect(self, arrival: int, lane: "Lane") -> None:
-        """Let no younger call make a head wait longer that is ready elsewhere soon."""
-        self.due = _pushed(self.due, arrival, lane)
-
-    def first(self) -> "Lane | None":
-        """Return the lane whose head is the oldest that waits here."""
-        self.heads = _pruned(self.heads, self._is_filed)
-        return self.heads[0][1] if self.heads else None
-
-    def yields(self, arrival: int, cost: int, now: float) -> Wait | None:
-        """Return that a call has to let an older one go first, or None.
-
-        It may pass where the older one, when it is ready, still finds what it needs.
-        """
-        if self.heads and (first := self.first()) and first.arrival < arrival:
-            return Wait(self, self.reason, None)
-        if self.due:
-            self.due = _pruned(self.due, self._is_due)
-        if not self.due or self.due[0][0] >= arrival:
-            return None
-        older = self.due[0][1]
-        left = older.ready - now
-        head = older.head()
-        if head is None or left + A_MOMENT < _NO_TIME or self.foresee(cost, head.cost, now) <= left:
-            return None
-        self.yielded = True
-        return Wait(self, self.reason, left + A_MOMENT)
-
-    def _is_filed(self, arrival: int, lane: "Lane") -> bool:
-        return lane.filed is self and lane.arrival == arrival
-
-    def _is_due(self, arrival: int, lane: "Lane") -> bool:
-        return lane.filed not in (None, self) and lane.arrival == arrival
-
-    def _tidy(self) -> None:
-        """Drop heads that have left: those who give up pile up behind one that stays."""
-        self.heads = _standing(self.heads, self._is_filed)
-        self.due = _standing(self.due, self._is_due)
-        self._crowded = max(_CROWDED, 2 * (len(self.heads) + len(self.due)))
-
-
-def _pushed(heap: Heap, arrival: int, lane: "Lane") -> Heap:
-    found = heap or []
-    heappush(found, (arrival, lane))
-    return found
-
-
-def _pruned(heap: Heap, stands: "Callable[[int, Lane], bool]") -> Heap:
-    while heap and not stands(*heap[0]):
-        heappop(heap)
-    return heap or ()
-
-
-def _standing(heap: Heap, stands: "Callable[[int, Lane], bool]") -> Heap:
-    found = [each for each in heap if stands(*each)]
-    heapify(found)
-    return found or ()
 
 
 @attrs.define(eq=False, repr=False, weakref_slot=False)
@@ -167,23 +30,60 @@ class LimitGate(Gate):
         name: The limit's name.
         scope: Whom it holds for; of several kinds for a compound scope.
         gauge: How much of it is left.
+        allowance: What the server says is left, where that is less.
     """
 
     name: str
     scope: Scope
     gauge: Gauge
+    allowance: Allowance | None = attrs.field(default=None, init=False)
 
     def check(self, cost: int, now: float) -> Wait | None:
         """Return how long a call of this cost is held up, or None."""
+        allowance = self.allowance
+        if allowance is not None and (told := self.told(cost, now)) is not None:
+            return told
         seconds = self.gauge.wait(cost, now)
-        return Wait(self, "limit", seconds) if seconds else None
+        if not seconds:
+            return None
+        return Wait(self, "limit", seconds, None if allowance is None else allowance.until - now)
+
+    def woken(self, due: float, now: float) -> None:
+        """Note when it was looked here, and when it was to be: nothing is lost by lateness."""
+        self.gauge.woken(due, now)
+
+    def told(self, cost: int, now: float) -> Wait | None:
+        """Return how long a call is held up by what the server said is left, or None."""
+        allowance = self.allowance
+        left = -1.0 if allowance is None else allowance.until - now
+        if allowance is None or left < NO_TIME:
+            self.allow(None, now)
+            return None
+        return Wait(self, "limit", left, left) if cost > allowance.left else None
+
+    def allow(self, allowance: Allowance | None, now: float) -> None:
+        """Go by what the server says is left; None: by the limit alone."""
+        self.allowance = allowance
+        self.gauge.cap(math.inf if allowance is None else allowance.rate(now), now)
+
+    def release(self, now: float) -> bool:
+        """Go by what is documented again; tell whether it did not."""
+        was_told = self.allowance is not None
+        self.allow(None, now)
+        return self.gauge.restore(now) or was_told
 
     def foresee(self, ahead: int, cost: int, now: float) -> float:
         """Return the seconds until calls ahead and one of this cost could have gone."""
-        return max(self.gauge.wait(cost, now), self.gauge.foresee(ahead + cost, now))
+        seconds = self.gauge.foresee(ahead + cost, now)
+        if cost > 1:  # what saves up may take longer than as many single calls
+            seconds = max(seconds, self.gauge.wait(cost, now))
+        told = None if self.allowance is None else self.told(ahead + cost, now)
+        return seconds if told is None else max(seconds, told.seconds or 0.0)
 
     def enter(self, call: object, cost: int, now: float) -> None:
         """Take from the limit."""
+        if self.allowance is not None:
+            self.allowance.take(cost)
         self.gauge.take(cost, now)
 
     def give_back(self, cost: int, taken: float, now: float, *, granted_here: bool = True) -> None:
@@ -195,7 +95,14 @@ class LimitGate(Gate):
             now: The time.
             granted_here: Whether by this process alone.
         """
+        if self.allowance is not None:
+            self.allowance.give_back(cost, taken)
         self.gauge.give_back(cost, taken, now)
+
+    def idle(self, now: float) -> bool:
+        """Tell whether nothing would be lost with it."""
+        told = self.allowance
+        return self.gauge.idle(now) and (told is None or now >= told.until)
 
 
 @attrs.define(eq=False, repr=False, weakref_slot=False)
@@ -215,7 +122,7 @@ class ScopeGate(Gate):
 
     def check(self, cost: int, now: float) -> Wait | None:
         """Return how long a call is held up, or None."""
-        hold = self.state.hold(now)
+        hold = None if self.state.calm else self.state.hold(now)
         return None if hold is None else Wait(self, _REASONS[hold.why], hold.wait)
 
     def enter(self, call: object, cost: int, now: float) -> None:
@@ -225,43 +132,47 @@ class ScopeGate(Gate):
                 limit.gauge.empty(now)
 
     def join(self, lane: "Lane") -> None:
-        """Note that a call waits, in this lane."""
-        self.state.waiting += 1
+        """Note that calls wait in this lane."""
         self.lanes = self.lanes or {}
         self.lanes[lane] = None
 
     def leave(self, lane: "Lane") -> None:
-        """Note that a call waits no more."""
-        self.state.waiting -= 1
-        if not lane.live and self.lanes:
+        """Note that nobody waits in this lane."""
+        if self.lanes:
             self.lanes.pop(lane, None)
             self.lanes = self.lanes or ()
 
     def release(self, now: float) -> bool:
-        """Lift a pause and a block by hand; a probe goes first. Tell whether there was one."""
-        return self.state.release(now)
+        """Lift a pause and a block by hand; a probe goes first. Tell whether there was one.
+
+        Its limits are as documented again.
+        """
+        was_slow = [limit.release(now) for limit in self.limits]
+        return self.state.release(now) or any(was_slow)
 
     def idle(self, now: float) -> bool:
         """Tell whether nothing would be lost with it."""
-        return self.state.idle(now) and all(limit.gauge.idle(now) for limit in self.limits)
+        return self.state.idle(now) and all(limit.idle(now) for limit in self.limits)
 
-    def rates(self) -> dict[str, float]:
+    def rates(self, now: float) -> dict[str, float]:
         """Return the calls a second that its limits allow, by their names."""
-        return {limit.name: limit.gauge.rate for limit in self.limits}
+        return {limit.name: limit.gauge.rate_at(now) for limit in self.limits}
 
 
-@attrs.define(eq=False, repr=False, weakref_slot=False)
+@attrs.define(eq=False, repr=False)
 class PoolGate(Gate):
     """A connector's connections, all of them or those to one host.
 
     Attributes:
         room: How many there may be.
+        host: Where to; empty: all of them.
         used: How many calls of ours hold one.
     """
 
     reason = "connection"
 
     room: int
+    host: str
     used: int = 0
 
     def check(self, cost: int, now: float) -> Wait | None:
@@ -271,3 +182,7 @@ class PoolGate(Gate):
     def enter(self, call: object, cost: int, now: float) -> None:
         """Note that a connection is held."""
         self.used += 1
+
+    def idle(self, now: float) -> bool:
+        """Tell whether nothing would be lost with it; all connections last as long as these do."""
+        return bool(self.host) and not self.used

@@ -3,16 +3,26 @@
 Both are told the time. They never wait themselves: they say how long it would take.
 """
 
-import math
-from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiolimiter import AsyncLimiter
 
 from resilient.core import pacing
+from resilient.state.quota import Quota, Steady
+
+__all__ = ["Bucket", "Gauge", "Quota", "gauge"]
+
+if TYPE_CHECKING:
+    from resilient.core.adapting import Lowered
 
 _HAIR = 1e-9
 """A wake-up that is early by a rounding error must not spin."""
+
+_LATEST = 0.02
+"""Seconds by which a wake-up may be late and nothing is lost by it; a fifth of the jitter, else."""
+
+_IN_TIME = 1e-6
+"""Seconds: no later is in time."""
 
 
 class Gauge(Protocol):
@@ -24,8 +34,14 @@ class Gauge(Protocol):
     rate: float
     """Calls a second in the long run."""
 
+    lowered: "Lowered | None"
+    """How a rate came down, if it did, and nobody was told yet that it is as documented."""
+
     def wait(self, cost: int, now: float) -> float:
         """Return the seconds until `cost` could be taken, 0 if it could be now."""
+
+    def has(self, cost: int, now: float) -> bool:
+        """Tell, in a hurry, that `cost` could be taken now; where it cannot tell, `wait` does."""
 
     def foresee(self, cost: int, now: float) -> float:
         """Return the seconds until `cost` single calls could have gone, at the earliest."""
@@ -54,15 +70,27 @@ class Gauge(Protocol):
     def idle(self, now: float) -> bool:
         """Tell whether a new gauge would know no less."""
 
+    def rate_at(self, now: float) -> float:
+        """Return the rate, as it has crept up until now."""
+
+    def woken(self, due: float, now: float) -> None:
+        """Note that who waited was woken at `now`, and not when it was due."""
+
+    def cap(self, rate: float, now: float) -> None:
+        """Go no faster than `rate` until told otherwise; infinity: as fast as may be."""
+
+    def restore(self, now: float) -> bool:
+        """Go as fast as documented again; tell whether it did not."""
+
 
 def gauge(pace: pacing.Pace, most: int, now: float) -> "Gauge":
     """Return a new gauge. It holds one call, not its burst: what was spent is unknown."""
     if isinstance(pace, pacing.Quota):
         return Quota(pace.calls, pace.period + pace.jitter)
-    return Bucket(pace.capacity, pace.rate, most, now)
+    return Bucket(pace.capacity, pace.rate, most, now, pace.jitter)
 
 
-class Bucket(AsyncLimiter):
+class Bucket(Steady, AsyncLimiter):
     """A leaky bucket: at most `capacity` at once, refilled at `rate` calls a second.
 
     aiolimiter keeps the level; its waiting is not used, for it is neither in order nor able
@@ -70,13 +98,16 @@ class Bucket(AsyncLimiter):
     full, untouched, for as long as the rest would take, and leaves it in debt.
     """
 
-    __slots__ = ("_full_at", "most", "rate")
+    __slots__ = ("_full_at", "_slack", "most", "rate")
 
-    def __init__(self, capacity: int, rate: float, most: int, now: float) -> None:
+    def __init__(
+        self, capacity: int, rate: float, most: int, now: float, jitter: float = 0.0
+    ) -> None:
         super().__init__(capacity, capacity / rate)
         # A third of a KiB for what is not used here.
         del self._waiters, self._next_count, self._rate_per_sec, self.time_period
         self.most, self.rate = most, rate
+        self._slack = min(_LATEST, jitter / 5)
         self._last_check = now
         self._level = float(capacity - 1)
         self._full_at = now + self._level / rate
@@ -89,6 +120,29 @@ class Bucket(AsyncLimiter):
         else:
             needed = (self._level + cost - self.max_rate) / self.rate
         return needed if needed > _HAIR else 0.0
+
+    def has(self, cost: int, now: float) -> bool:
+        """Tell, in a hurry, that `cost` could be taken now; where it cannot tell, `wait` does."""
+        elapsed = now - self._last_check
+        if elapsed > 0:  # as `_leak_until`
+            level = self._level - elapsed * self.rate
+            if level > 0:
+                self._level = level
+            elif self._level > 0:
+                self._level = 0.0
+            self._last_check = now
+        return self._level + cost - self.max_rate <= _HAIR * self.rate
+
+    def woken(self, due: float, now: float) -> None:
+        """Keep what was refilled while somebody who waited was woken late.
+
+        A bucket of one would lose it: it is full when it is due. The window holds all the same,
+        for what is kept is less than what the limit's jitter leaves.
+        """
+        late = min(now - max(due, self._last_check), self._slack)
+        if late > _IN_TIME:
+            level = self._level - (now - self._last_check) * self.rate
+            self._level, self._last_check = max(level, -late * self.rate), now
 
     def foresee(self, cost: int, now: float) -> float:
         """Return the seconds until `cost` single calls could have gone, at the earliest."""
@@ -132,109 +186,18 @@ class Bucket(AsyncLimiter):
         return now >= self._full_at
 
     def _change(self, cost: float, now: float) -> None:
-        self._leak_until(now)
-        self._level = max(0.0, self._level + cost)
-        self._full_at = self._last_check + self._level / self.rate
+        if now > self._last_check:
+            self._leak_until(now)
+        level = self._level + cost
+        self._level = level = level if level > 0 else 0.0
+        self._full_at = self._last_check + level / self.rate
 
     def _leak_until(self, now: float) -> None:
-        # A clock that steps back drips nothing.
-        elapsed = max(0.0, now - self._last_check)
-        self._level = max(0.0, self._level - elapsed * self.rate)
-        self._last_check = max(now, self._last_check)
-
-
-class Quota:
-    """An exact count in slices of the window: never more than `calls` in any `period`."""
-
-    __slots__ = ("_latest", "_period", "_slices", "_total", "_width", "most", "rate")
-
-    def __init__(self, calls: int, period: float) -> None:
-        self.most, self.rate, self._period = calls, calls / period, period
-        self._width = period / pacing.SLICES
-        self._slices: list[list[int]] = []
-        self._total, self._latest = 0, -math.inf
-
-    def wait(self, cost: int, now: float) -> float:
-        """Return the seconds until `cost` could be taken, 0 if it could be now."""
-        now = self._forget(now)
-        free = self.most - self._total
-        for index, count in self._slices:
-            if free >= cost:
-                break
-            free += count
-            gone = (index + pacing.SLICES + 1) * self._width
-            if free >= cost:
-                return max(gone - now, _HAIR)
-        return 0.0
-
-    def foresee(self, cost: int, now: float) -> float:
-        """Return the seconds until `cost` single calls could have gone, at the earliest."""
-        rounds, rest = divmod(cost - 1, self.most)
-        return self.wait(rest + 1, now) + rounds * self._period
-
-    def take(self, cost: int, now: float) -> None:
-        """Take, whether or not there is enough."""
-        index = self._index(self._forget(now))
-        if not self._slices or self._slices[-1][0] < index:
-            self._slices.append([index, 0])
-        self._slices[-1][1] += cost
-        self._total += cost
-
-    def give_back(self, cost: int, taken: float, now: float) -> None:
-        """Undo a take of the time `taken`: nothing, if that is out of the window by now."""
-        self._forget(now)
-        index = self._index(taken)
-        for slice_ in self._slices:
-            if slice_[0] == index:
-                slice_[1] -= cost
-                self._total -= cost
-
-    def empty(self, now: float) -> None:
-        """Change nothing: what was counted is exact."""
-
-    def exhaust(self, cost: int, now: float) -> None:
-        """Take `cost`, or what there is: somebody may have, and nobody knows."""
-        self._forget(now)
-        self.take(min(cost, max(0, self.most - self._total)), now)
-
-    def doubt(self, now: float) -> None:
-        """Count as if all calls of the window had gone, evenly."""
-        first = self._index(self._forget(now)) - pacing.SLICES + 1
-        gone = [self.most * slice_ // pacing.SLICES for slice_ in range(pacing.SLICES + 1)]
-        self._slices = [
-            [first + at, after - before] for at, (before, after) in enumerate(pairwise(gone))
-        ]
-        self._total = self.most
-
-    def level(self, now: float) -> float:
-        """Return the calls in the window."""
-        self._forget(now)
-        return self._total
-
-    def learn(self, level: float, now: float) -> None:
-        """Let there be `level` calls in the window: the latest of those known, and the rest now."""
-        self._forget(now)
-        self.take(max(0, round(level) - self._total), now)
-        while self._total > level:
-            oldest = self._slices[0]
-            gone = min(oldest[1], self._total - round(level))
-            oldest[1] -= gone
-            self._total -= gone
-            if not oldest[1]:
-                self._slices.pop(0)
-
-    def idle(self, now: float) -> bool:
-        """Tell whether nothing is counted."""
-        self._forget(now)
-        return not self._total
-
-    def _index(self, now: float) -> int:
-        return math.floor(now / self._width + _HAIR)
-
-    def _forget(self, now: float) -> float:
-        """Drop what is out of the window; return the time, which never goes back."""
-        now = self._latest = max(now, self._latest)
-        oldest = self._index(now) - pacing.SLICES
-        while self._slices and self._slices[0][0] < oldest:
-            self._total -= self._slices.pop(0)[1]
-        return now
+        elapsed = now - self._last_check
+        if elapsed > 0:  # a clock that steps back drips nothing
+            level = self._level - elapsed * self.rate
+            if level > 0:
+                self._level = level
+            elif self._level > 0:
+                self._level = 0.0
+            self._last_check = now

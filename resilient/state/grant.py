@@ -1,15 +1,17 @@
 """The right to send one attempt, and what its answer does to the scopes."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
-from resilient.model import Block, Mark, Pause, Scope
-from resilient.state.gates import ScopeGate
+from resilient.model import Block, Hint, Mark, Pause, Scope
+from resilient.state.gates import LimitGate, ScopeGate
+from resilient.state.hinting import Answered, heed
 from resilient.state.lane import Lane
-from resilient.state.scope import Change
+from resilient.state.scope import Change, ScopeState
+from resilient.state.slowing import Adapted, note, recovered, slow_down
 from resilient.state.store import End, How, Ticket
 
 if TYPE_CHECKING:
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Changed:
-    """A scope was paused, blocked or released."""
+    """A scope was paused, blocked or released, or the rate of a limit in it has changed."""
 
     scope: Scope
     change: Change
     seconds: float = 0.0
     reason: str = ""
+    adapted: Adapted | None = None
 
 
 @attrs.define(eq=False, repr=False)
@@ -80,7 +83,10 @@ class Grant:
             marks: Pauses and blocks, by the kind of the scope.
             block: How a scope is latched when the ban rule's row is full.
         """
-        if not self._settle():
+        if self._settled:
+            return []
+        self._settled = True
+        if not marks and self.ticket is None and self._changes_nothing():
             return []
         marks = tuple(marks)
         changes = self._marked(marks, block) if marks else self._unmarked()
@@ -93,19 +99,70 @@ class Grant:
         self.admission.serve(self.lane.gates)
         return changes
 
+    def _changes_nothing(self) -> bool:
+        """Note the answer where it changes nothing, and tell so; else leave it be."""
+        lane = self.lane
+        for scope in lane.scopes:
+            if scope.heads or not scope.state.calm:
+                return False
+        for limit in lane.limits:
+            if limit.gauge.lowered is not None:
+                return False
+        for scope in lane.scopes:
+            state = scope.state
+            state.in_flight -= 1
+            state.heard = True
+        return True
+
     def _unmarked(self) -> list[Changed]:
         ends = ((gate.state, gate.state.answered(self, self.at)) for gate in self.lane.scopes)
-        return [Changed(scope=state.scope, change=change) for state, change in ends if change]
+        changes = [Changed(scope=state.scope, change=change) for state, change in ends if change]
+        for limit in self.lane.limits:
+            if limit.gauge.lowered is not None:
+                changes += _adapted(recovered((limit,), self.admission.now()), "recovered")
+        return changes
 
     def _marked(self, marks: Sequence[Mark], block: Block) -> list[Changed]:
         now = self.admission.now()
         changes: list[Changed] = []
         for gate in self.lane.scopes:
             mine = [mark for mark in marks if mark.scope == gate.state.scope.kind]
+            changes += self._adapt(gate, mine, now)
             changes += [self._mark(gate, mark, block, now) for mark in mine]
             change = gate.state.answered(self, self.at, marked=bool(mine))
             if change is not None:
                 changes.append(Changed(scope=gate.state.scope, change=change))
+        return changes
+
+    def _adapt(self, gate: ScopeGate, marks: Sequence[Mark], now: float) -> Iterator[Changed]:
+        """Slow down after a refusal, before it is marked: a probe's says nothing of the rate."""
+        limits = [limit for limit in self.lane.limits if limit in gate.limits]
+        for mark in marks:
+            if not isinstance(mark, Pause) or not mark.refusal:
+                continue
+            if self._goes_first(gate.state):
+                note(limits, now)
+                continue
+            alone = not self.lane.shared
+            found = slow_down(limits, self.cost, self.at, mark, now, alone=alone)
+            yield from _adapted(found, "refused")
+
+    def _goes_first(self, state: ScopeState) -> bool:
+        # Its own past is not known yet, or the pause was too short.
+        return not state.heard or state.probe is self
+
+    def hinted(self, hints: Sequence[Hint]) -> list[Changed]:
+        """Go by what an answer to this attempt says of its limits; it only ever tightens them.
+
+        It may be told before the answer, and after it.
+        """
+        now, limits = self.admission.now(), self.lane.limits
+        under_way = (gate.state.in_flight for gate in self.lane.scopes)
+        others = max(0, min(under_way, default=0) - (not self._settled))
+        call = Answered(limits=limits, cost=self.cost, at=self.at, in_flight=others)
+        changes = [each for hint in hints for each in _adapted(heed(hint, call, now), "hint")]
+        # Who waits may have to wait for longer, or not as long.
+        self.admission.serve(limits)
         return changes
 
     async def agreed(self, changes: list[Changed]) -> list[Changed]:
@@ -113,7 +170,9 @@ class Grant:
         if self._told is None:
             return changes
         found = await asyncio.shield(self._told)
-        return changes if found is None else found
+        if found is None:
+            return changes
+        return [*found, *(each for each in changes if each.change == "adapted")]
 
     def _tell(
         self, how: How, marks: Sequence[Mark] = (), latch: Block | None = None
@@ -150,7 +209,8 @@ class Grant:
             self._connected = False
             for pool in self.lane.pools:
                 pool.used -= 1
-                self.admission.wake(pool)
+                if pool.heads:
+                    self.admission.wake(pool)
 
     def _leave(self, how: How) -> None:
         for gate in self.lane.scopes:
@@ -162,3 +222,8 @@ class Grant:
     def _settle(self) -> bool:
         settled, self._settled = self._settled, True
         return not settled
+
+
+def _adapted(found: Iterable[tuple[LimitGate, Adapted]], reason: str) -> Iterator[Changed]:
+    for limit, adapted in found:
+        yield Changed(scope=limit.scope, change="adapted", reason=reason, adapted=adapted)

@@ -7,34 +7,59 @@ from collections.abc import Iterable
 from contextvars import copy_context
 from functools import partial
 from itertools import islice, takewhile
-from typing import Any
+from typing import Any, Final, Protocol
 
 import attrs
 
-from resilient.state.gates import Gate, LimitGate, PoolGate, ScopeGate
+from resilient.state.deadlines import Deadlines
+from resilient.state.gate import Gate
+from resilient.state.gates import LimitGate, PoolGate, ScopeGate
 from resilient.state.waiting import OnDelay
 
 _COMPACT = 64
+"""Those who gave up are left in a queue until there are so many, and twice those who wait."""
 
 
-@attrs.define(eq=False, repr=False)
-class Waiter:
-    """A call that waits.
+class Waiter(asyncio.Future[Any]):
+    """A call that waits: the future of its grant.
+
+    Whoever awaits it and is cancelled cancels it, as any future; that is how it gives up. It is
+    all there is of a wait: there may be a million of them.
 
     Attributes:
+        desk: Where it gives up.
+        lane: Where it queues.
         arrival: Its place in the order of all calls; a refresh call comes before every other.
-        future: Gets the grant, or why there is none.
-        deadline: When it gives up.
-        on_delay: Is told that it has to wait.
-        timer: Ends the wait at the deadline.
+        cost: What it takes.
+        deadline: When it gives up of itself.
     """
 
-    arrival: int
-    cost: int
-    deadline: float
-    future: asyncio.Future[Any]
-    on_delay: OnDelay | None = None
-    timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+    __slots__ = ("arrival", "cost", "deadline", "desk", "lane")
+
+    def __init__(
+        self, desk: "Desk", lane: "Lane", arrival: int, cost: int, deadline: float
+    ) -> None:
+        super().__init__()
+        self.desk, self.lane = desk, lane
+        self.arrival, self.cost, self.deadline = arrival, cost, deadline
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Give up. A grant that nobody has taken yet is given back."""
+        # Whoever cancels may stand outside of the loop, as `asyncio.run` does at its end: so it
+        # leaves soon, and first of all, before the task that waits goes on.
+        self.get_loop().call_soon(partial(self.desk.abandon, self, waited=not self.done()))
+        return super().cancel(msg)
+
+
+class Desk(Protocol):
+    """Where calls queue."""
+
+    def abandon(self, waiter: Waiter, *, waited: bool) -> None:
+        """Let a call go that gives up; unless it `waited`, it has been granted or refused."""
+
+
+_NOBODY: Final[deque[Waiter]] = deque(maxlen=0)
+"""The queue of a lane without one. A queue takes half a KiB, and most lanes need none."""
 
 
 @attrs.define(eq=False, repr=False, weakref_slot=False)
@@ -47,14 +72,15 @@ class Lane:
         asks: Whether the store is asked for its oldest.
         asked: For whom, once that is sent.
         passage: What the store knows its gates by; its own business.
-        untold: Those who learn of their wait when the store has answered.
-        waiters: Made for the first: a queue takes half a KiB, and most lanes need none.
+        untold: Those who learn of their wait when the store has answered, and how.
+        waiters: The queue; those who gave up stay in it until their turn.
         filed: The gate that holds the head up.
         filed_for: The head's place in the order of all calls when it was filed.
         ready: When the gate is expected to let it go; infinity where only an event can tell.
         queued: The cost of all who wait.
-        earliest: No deadline of theirs is earlier.
-        live: How many wait; those who gave up stay in `waiters` until their turn.
+        deadlines: When they give up.
+        live: How many wait.
+        ways: How many ways lead here, as the memory counts them.
         most: The largest cost that can ever be granted.
     """
 
@@ -67,14 +93,15 @@ class Lane:
     asks: bool = attrs.field(default=False, init=False)
     asked: tuple[Waiter, ...] = attrs.field(default=(), init=False)
     passage: object = attrs.field(default=None, init=False)
-    untold: list[Waiter] | tuple[()] = attrs.field(default=(), init=False)
-    waiters: deque[Waiter] | tuple[()] = attrs.field(default=(), init=False)
+    untold: list[tuple[Waiter, OnDelay | None]] | tuple[()] = attrs.field(default=(), init=False)
+    waiters: deque[Waiter] = attrs.field(default=_NOBODY, init=False)
     filed: Gate | None = attrs.field(default=None, init=False)
     filed_for: int = attrs.field(default=-1, init=False)
     ready: float = attrs.field(default=float("inf"), init=False)
     queued: int = attrs.field(default=0, init=False)
-    earliest: float = attrs.field(default=float("inf"), init=False)
+    deadlines: Deadlines | None = attrs.field(default=None, init=False)
     live: int = attrs.field(default=0, init=False)
+    ways: int = attrs.field(default=0, init=False)
     gates: tuple[Gate, ...] = attrs.field(init=False)
     most: float = attrs.field(init=False)
 
@@ -90,31 +117,31 @@ class Lane:
 
     def head(self) -> Waiter | None:
         """Return who is first, those who gave up left out."""
-        while self.waiters and self.waiters[0].future.done():
-            self.waiters.popleft()
+        while self.waiters and self.waiters[0].done():
+            del self.waiters[0]
         return self.waiters[0] if self.waiters else None
 
     def first(self, count: int, before: float) -> tuple[Waiter, ...]:
         """Return the oldest who wait, at most `count`, and only those that came `before`."""
-        waiting = (each for each in self.waiters if not each.future.done())
+        waiting = (each for each in self.waiters if not each.done())
         return tuple(takewhile(lambda each: each.arrival < before, islice(waiting, count)))
 
-    def tell_later(self, waiter: Waiter) -> None:
+    def tell_later(self, waiter: Waiter, on_delay: OnDelay | None) -> None:
         """Let a call hear of its wait, if it has to wait, when the store has answered."""
-        if waiter.on_delay is not None:
+        if on_delay is not None:
             # Whoever brings the answer does so for all: what is told is told to its own call.
-            waiter.on_delay = partial(copy_context().run, waiter.on_delay)  # type: ignore[call-arg]
+            on_delay = partial(copy_context().run, on_delay)  # type: ignore[call-arg]
         self.untold = self.untold or []
-        self.untold.append(waiter)
+        self.untold.append((waiter, on_delay))
 
     def places(self, those: Iterable[Waiter]) -> list[tuple[Waiter, int, int]]:
         """Return of some who wait, in order, how many there are from each on, and at what cost."""
-        sought = {each for each in those if not each.future.done()}
+        sought = {each for each in those if not each.done()}
         found, count, cost = list[tuple[Waiter, int, int]](), 0, 0
         for waiter in reversed(self.waiters):
             if len(found) == len(sought):
                 break
-            if not waiter.future.done():
+            if not waiter.done():
                 count, cost = count + 1, cost + waiter.cost
                 if waiter in sought:
                     found.append((waiter, count, cost))
@@ -132,34 +159,62 @@ class Lane:
 
     def join(self, waiter: Waiter) -> None:
         """Queue a call."""
-        self.waiters = self.waiters or deque()
+        deadlines = self.deadlines or self._begin()
+        deadlines.add(waiter)
         self.waiters.append(waiter)
         self.live += 1
-        self.earliest = min(self.earliest, waiter.deadline)
-        self._queue(waiter.cost)
+        self.queued += waiter.cost
+        if self.filed is not None:
+            self.filed.queued += waiter.cost
         for scope in self.scopes:
-            scope.join(self)
+            scope.state.waiting += 1
 
     def leave(self, waiter: Waiter) -> None:
         """Count a call out that was granted, refused or gave up."""
         self.live -= 1
-        self._queue(-waiter.cost)
+        self.queued -= waiter.cost
+        if self.filed is not None:
+            self.filed.queued -= waiter.cost
+        for scope in self.scopes:
+            scope.state.waiting -= 1
+        if not self.live:
+            self._end()
+        elif len(self.waiters) > 2 * self.live + _COMPACT:
+            self.waiters = deque(each for each in self.waiters if not each.done())
+
+    def _begin(self) -> Deadlines:
+        self.waiters, self.deadlines = deque(), Deadlines()
+        for scope in self.scopes:
+            scope.join(self)
+        return self.deadlines
+
+    def _end(self) -> None:
+        if self.deadlines is not None:
+            self.deadlines.end()
+        self.waiters, self.deadlines = _NOBODY, None
         for scope in self.scopes:
             scope.leave(self)
-        if not self.live:
-            self.waiters = ()
-        elif len(self.waiters) > 2 * self.live + _COMPACT:
-            self.waiters = deque(each for each in self.waiters if not each.future.done())
+
+    @property
+    def earliest(self) -> float:
+        """No deadline of those who wait is earlier."""
+        return math.inf if self.deadlines is None else self.deadlines.earliest(self.head())
 
     def ending(self, end: float | None) -> list[Waiter]:
         """Return those whose deadline is before `end`; all for None."""
         if end is not None and self.earliest >= end:
             return []
-        waiting = [each for each in self.waiters if not each.future.done()]
-        going = [each for each in waiting if end is None or each.deadline < end]
-        kept = (each.deadline for each in waiting if end is not None and each.deadline >= end)
-        self.earliest = min(kept, default=float("inf"))
-        return going
+        waiting = [each for each in self.waiters if not each.done()]
+        return [each for each in waiting if end is None or each.deadline < end]
+
+    def over(self, until: float) -> list[Waiter]:
+        """Return those whose deadline has come; they are no longer in the queue."""
+        if self.deadlines is None:
+            return []
+        found = self.deadlines.over(until)
+        while (head := self.head()) is not None and head.deadline <= until:
+            found.append(self.waiters.popleft())
+        return found
 
     def unfile(self) -> None:
         """Let the head wait nowhere."""
@@ -178,8 +233,3 @@ class Lane:
     def ahead(self, gate: Gate) -> int:
         """Return the cost of those who go before a call that joins, as far as is certain."""
         return gate.queued if gate is self.filed else gate.queued + self.queued
-
-    def _queue(self, cost: int) -> None:
-        self.queued += cost
-        if self.filed is not None:
-            self.filed.queued += cost

@@ -1,87 +1,37 @@
 """The scopes of this process, made when first needed and forgotten when idle."""
 
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
-from typing import Protocol
-from weakref import WeakKeyDictionary
+from typing import Final, Protocol
+from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, ref
 
 import attrs
 from aiohttp import BaseConnector
 
-from resilient.catalog import Catalog, ScopeKind
+from resilient.catalog import ScopeKind
 from resilient.config.service import Service
-from resilient.core.pacing import Pace, pace, part
 from resilient.model import Scope
-from resilient.state.gates import Gate, LimitGate, PoolGate, ScopeGate
-from resilient.state.gauge import Gauge, gauge
+from resilient.state.adaptive import gauge
+from resilient.state.gate import Gate
+from resilient.state.gates import LimitGate, PoolGate, ScopeGate
+from resilient.state.gauge import Gauge
 from resilient.state.lane import Lane
+from resilient.state.needs import ELSEWHERE, Names, Needs, needs
 from resilient.state.scope import ScopeState
 
-SCOPES = 512
-"""How many scopes there are before idle ones are looked for; then a quarter above what is left."""
+FEW = 512
+"""So many ways there may be before idle ones are looked for."""
 
-LANES = 1024
-"""How many lanes there are before unused ones are forgotten; then twice what is left."""
+PIECE: Final = 6
+"""How many are looked at for each new one: what a call costs does not depend on how many there
+are, and yet an idle one is found before there are a quarter more."""
 
+Way = tuple[str, str, str | None, str, str, "ReferenceType[BaseConnector] | None", bool]
+"""What is known of a call before its scopes are named: its service, its credential, its endpoint,
+its address, its host, its connector, and whether it is urgent.
 
-@attrs.frozen
-class Names:
-    """What a call's scopes are called, by kind."""
-
-    credential: str
-    ip: str
-    host: str
-    endpoint: str
-
-    def of(self, kind: str) -> str:
-        """Return the name of a scope; an endpoint is one within a credential."""
-        if kind == "endpoint":
-            return f"{self.endpoint}@{self.credential}"
-        if "+" not in kind:
-            return str(getattr(self, kind))
-        return "+".join(str(getattr(self, part)) for part in kind.split("+"))
-
-
-def scope_kinds(catalog: Catalog, generic: Catalog) -> tuple[ScopeKind, ...]:
-    """Return the kinds of scopes that a pause, a block or a limit of a catalog can hold."""
-    marking = ("fail_fast", "none", "retry", "reauth")
-    found = {catalog.default_scope}
-    found |= {kind for limit in catalog.limits for per in limit.per for kind in per}
-    for each in (catalog, generic):
-        found |= {catalog.scope_of(e) for e in each.entries if e.policy not in marking}
-    order: tuple[ScopeKind, ...] = ("credential", "ip", "host", "endpoint")
-    return tuple(kind for kind in order if kind in found)
-
-
-@attrs.frozen
-class Paced:
-    """A limit of a service: what it is called, whom it holds for, and how it is kept."""
-
-    name: str
-    per: tuple[tuple[ScopeKind, ...], ...]
-    pace: Pace
-    most: int
-
-
-@attrs.frozen(eq=False)
-class Needs:
-    """What a call has to pass; the same for all calls to one endpoint of a service."""
-
-    kinds: tuple[ScopeKind, ...]
-    limits: tuple[Paced, ...]
-
-
-def needs(service: Service) -> "dict[str | None, Needs]":
-    """Return what the calls of a service need, by endpoint; None: those without own limits."""
-    limits, share = service.catalog.limits, service.share
-    kinds = scope_kinds(service.catalog, service.generic)
-    paced = [
-        (each.endpoint, Paced(each.name, each.per, pace(each, share), part(each, share)[0]))
-        for each in limits
-    ]
-    return {
-        endpoint: Needs(kinds, tuple(each for of, each in paced if of in (None, endpoint)))
-        for endpoint in (None, *(each.endpoint for each in limits))
-    }
+A dead reference is equal to none but itself: no connector is taken for one that is gone.
+"""
 
 
 class Maker(Protocol):
@@ -101,39 +51,66 @@ class Memory:
     Attributes:
         maker: Makes what is shared with other processes; None: nothing is.
         limits: By their names, then by their scopes.
+        lanes: By their gates, and whether they are urgent.
+        ways: Those that lead to them.
+        pools: The connections of each connector: those to one host, and all by an empty name.
         needs: What calls have to pass, by service, then by endpoint.
+        generation: Grows whenever a lane is forgotten.
     """
 
     maker: Maker | None = None
     scopes: dict[Scope, ScopeGate] = attrs.field(factory=dict)
     limits: dict[str, dict[Scope, LimitGate]] = attrs.field(factory=dict)
-    lanes: dict[tuple[object, ...], Lane] = attrs.field(factory=dict)
-    pools: "WeakKeyDictionary[BaseConnector, dict[str, PoolGate]]" = attrs.field(
+    lanes: dict[tuple[Gate | None, ...], Lane] = attrs.field(factory=dict)
+    ways: dict[Way, Lane] = attrs.field(factory=dict)
+    pools: "WeakKeyDictionary[BaseConnector, WeakValueDictionary[str, PoolGate]]" = attrs.field(
         factory=WeakKeyDictionary
     )
     needs: dict[str, dict[str | None, Needs]] = attrs.field(factory=dict)
-    sweep_scopes_at: int = SCOPES
-    sweep_lanes_at: int = LANES
+    generation: int = 0
+    _round: deque[Way] = attrs.field(factory=deque, init=False)
+    _lone: OrderedDict[ScopeGate, None] = attrs.field(factory=OrderedDict, init=False)
+    _within: dict[LimitGate, tuple[ScopeGate, ...]] = attrs.field(factory=dict, init=False)
 
-    def lane(
+    def lane_of(  # noqa: PLR0917 - by position, for speed
         self,
         service: Service,
-        names: Names,
+        credential: str,
+        endpoint: str | None,
+        ip: str,
+        host: str,
         connector: BaseConnector | None,
-        *,
         urgent: bool,
         now: float,
     ) -> Lane:
         """Return the lane of a call."""
-        self.sweep(now)
-        needed = self._needed(service, names.endpoint)
-        rooms = () if connector is None else self._pools(connector, names.host)
-        key = (needed, urgent, *rooms, *(names.of(kind) for kind in needed.kinds))
-        lane = self.lanes.get(key)
+        room = None if connector is None else ref(connector)
+        way = (service.name, credential, endpoint, ip, host, room, urgent)
+        lane = self.ways.get(way)
         if lane is None:
-            scopes = {kind: self._scope(service, kind, names.of(kind)) for kind in needed.kinds}
-            limits = tuple(self._limits(service, needed, names, scopes, now))
-            lane = self.lanes[key] = Lane(
+            self.sweep(now)
+            names = Names(credential, ip, host, endpoint or ELSEWHERE)
+            lane = self.ways[way] = self._lane(service, names, connector, urgent, now)
+            lane.ways += 1
+            self._round.append(way)
+        return lane
+
+    def _lane(
+        self,
+        service: Service,
+        names: Names,
+        connector: BaseConnector | None,
+        urgent: bool,
+        now: float,
+    ) -> Lane:
+        needed = self._needed(service, names.endpoint)
+        scopes = {kind: self._scope(service, kind, names.of(kind)) for kind in needed.kinds}
+        limits = tuple(self._limits(service, needed, names, scopes, now))
+        rooms = () if connector is None else self._pools(connector, names.host)
+        gates = (*scopes.values(), *limits, *rooms)
+        lane = self.lanes.get(_key(gates, urgent=urgent))
+        if lane is None:
+            lane = Lane(
                 scopes=tuple(scopes.values()),
                 limits=limits,
                 pools=rooms,
@@ -141,6 +118,9 @@ class Memory:
                 urgent=urgent,
                 shared=self._maker(service) is not None,
             )
+            self.lanes[_key(lane.gates, urgent=urgent)] = lane
+            for gate in lane.gates:
+                gate.lanes_here += 1
         return lane
 
     def _maker(self, service: Service) -> Maker | None:
@@ -181,54 +161,67 @@ class Memory:
                 scope = _scope_of(within, names)
                 gate = gates.get(scope)
                 if gate is None:
-                    fresh = gauge(limit.pace, limit.most, now)
+                    fresh = gauge(limit.pace, limit.most, now, adaptive=service.adaptive)
                     make = maker.limit if maker else LimitGate
                     gate = gates[scope] = make(limit.name, scope, fresh)
                     for each in within:
                         each.limits += (gate,)
+                    if len(within) > 1:
+                        self._within[gate] = tuple(within)
                 yield gate
 
     def _pools(self, connector: BaseConnector, host: str) -> tuple[PoolGate, ...]:
         gates = self.pools.get(connector)
         if gates is None:
-            gates = self.pools[connector] = {}
-        rooms = (("", connector.limit), (host, connector.limit_per_host))
-        return tuple(gates.get(key) or _room(gates, key, room) for key, room in rooms if room)
+            gates = self.pools[connector] = WeakValueDictionary()
+        found = (("", connector.limit), (host, connector.limit_per_host))
+        return tuple(_pool(gates, key, room) for key, room in found if room)
 
     def sweep(self, now: float) -> None:
-        """Forget what would be no different if it were new."""
-        many_scopes = len(self.scopes) >= self.sweep_scopes_at
-        if many_scopes or len(self.lanes) >= self.sweep_lanes_at:
-            self._sweep_lanes()
-        if many_scopes:
-            # After the lanes: one that stayed would lead to gates that are forgotten.
-            self._sweep_scopes(now)
+        """Forget what would be no different if it were new: of all there is, a small part."""
+        if len(self.ways) + len(self._lone) < FEW:
+            return
+        for _ in range(min(PIECE, len(self._round))):
+            way = self._round.popleft()
+            if not self._forget_way(way, now):
+                self._round.append(way)
+        for _ in range(min(PIECE, len(self._lone))):
+            scope, _none = self._lone.popitem(last=False)
+            self._forget_scope(scope, now)
 
-    def _sweep_lanes(self) -> None:
-        """Forget those in which nobody waits: a lane is only a way to its gates."""
-        self.lanes = {key: lane for key, lane in self.lanes.items() if lane.live}
-        needed = self._needed_gates()
-        for connector, pools in self.pools.items():
-            self.pools[connector] = {
-                host: pool for host, pool in pools.items() if pool.used or pool in needed
-            }
-        self.sweep_lanes_at = max(LANES, 2 * len(self.lanes))
+    def _forget_way(self, way: Way, now: float) -> bool:
+        """Forget a way if nobody waits there, and it leads to what is idle."""
+        lane = self.ways[way]
+        if lane.live or lane.asks or not _is_idle(lane, way[5], now):
+            return False
+        del self.ways[way]
+        lane.ways -= 1
+        if not lane.ways:
+            self._forget_lane(lane, now)
+        return True
 
-    def _sweep_scopes(self, now: float) -> None:
-        needed = self._needed_gates()
+    def _forget_lane(self, lane: Lane, now: float) -> None:
+        """Forget a lane, and the scopes that no other lane leads to: a lane is only a way."""
+        self.generation += 1
+        del self.lanes[_key(lane.gates, urgent=lane.urgent)]
+        for gate in lane.gates:
+            gate.lanes_here -= 1
+        for scope in lane.scopes:
+            self._forget_scope(scope, now)
 
-        def is_kept(limit: LimitGate) -> bool:
-            return not limit.gauge.idle(now) or limit in needed
-
-        self.scopes = {scope: gate for scope, gate in self.scopes.items() if not gate.idle(now)}
-        for name, limits in self.limits.items():
-            self.limits[name] = {scope: gate for scope, gate in limits.items() if is_kept(gate)}
-        for gate in self.scopes.values():
-            gate.limits = tuple(filter(is_kept, gate.limits))
-        self.sweep_scopes_at = max(SCOPES, len(self.scopes) * 5 // 4)
-
-    def _needed_gates(self) -> set[Gate]:
-        return {gate for lane in self.lanes.values() if lane.live for gate in lane.gates}
+    def _forget_scope(self, gate: ScopeGate, now: float) -> None:
+        """Forget a scope if it is idle, else look at it again later, unless a lane leads to it."""
+        if gate.lanes_here:
+            return
+        if not gate.idle(now):
+            self._lone[gate] = None
+            return
+        self._lone.pop(gate, None)
+        del self.scopes[gate.state.scope]
+        for limit in gate.limits:
+            self.limits[limit.name].pop(limit.scope, None)
+            for other in self._within.pop(limit, ()):
+                other.limits = tuple(each for each in other.limits if each is not limit)
 
     def gates(self) -> Iterator[Gate]:
         """Yield all of them."""
@@ -239,9 +232,28 @@ class Memory:
             yield from pools.values()
 
 
-def _room(gates: dict[str, PoolGate], host: str, room: int) -> PoolGate:
-    gate = gates[host] = PoolGate(room)
+def _pool(gates: "WeakValueDictionary[str, PoolGate]", host: str, room: int) -> PoolGate:
+    gate = gates.get(host)
+    if gate is None:
+        gate = gates[host] = PoolGate(room, host)
     return gate
+
+
+def _key(gates: tuple[Gate, ...], *, urgent: bool) -> tuple[Gate | None, ...]:
+    return (None, *gates) if urgent else gates
+
+
+def _is_idle(lane: Lane, connector: "ReferenceType[BaseConnector] | None", now: float) -> bool:
+    """Tell whether a lane's connector is gone, or what it alone leads to is idle."""
+    if connector is not None and connector() is None:
+        return True
+    # What most lanes have in common may be idle or not: that is no reason to forget them.
+    own = min((*lane.scopes, *lane.pools), key=_lanes_here)
+    return own.idle(now)
+
+
+def _lanes_here(gate: Gate) -> int:
+    return gate.lanes_here
 
 
 def _scope_of(within: "list[ScopeGate]", names: Names) -> Scope:

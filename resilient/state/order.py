@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from resilient.model import Scope
-from resilient.state.gates import A_MOMENT, Gate, ScopeGate, Wait
+from resilient.state.gate import A_MOMENT, Gate, Wait
+from resilient.state.gates import ScopeGate
 from resilient.state.grant import Grant
 from resilient.state.lane import Lane, Waiter
 from resilient.state.store import InProcess, Store, Ticket
@@ -39,13 +40,24 @@ class Order(ABC):
     def _asks(self, lane: Lane) -> bool:
         return lane.shared and self.store.rule(lane) == "store"
 
-    def _held(self, lane: Lane, arrival: int, cost: int, now: float) -> Wait | None:
-        """Return what holds a call up longest, or None if it may go."""
+    def _held(
+        self, lane: Lane, arrival: int, cost: int, now: float, at: Gate | None = None
+    ) -> Wait | None:
+        """Return what holds a call up longest, or None if it may go.
+
+        Args:
+            lane: Where it comes from.
+            arrival: Its place in the order of all calls.
+            cost: What it takes.
+            now: The time.
+            at: The gate where it is the oldest that waits, if it waits.
+        """
         longest: Wait | None = None
         for gate in lane.gates:
             wait = gate.check(cost, now)
             if wait is None:
-                wait = gate.yields(arrival, cost, now)
+                if gate.due or (gate.heads and gate is not at):
+                    wait = gate.yields(arrival, cost, now)
             elif wait.reason == "blocked":
                 return wait
             if wait is not None and (longest is None or _length(wait) > _length(longest)):
@@ -55,8 +67,18 @@ class Order(ABC):
     def _grant(self, lane: Lane, cost: int, now: float, ticket: Ticket | None = None) -> Grant:
         grant = Grant(self, lane, cost, now, ticket)
         # Scopes first: one that comes out of a pause empties its buckets before we take.
-        for gate in lane.gates:
-            gate.enter(grant, cost, now)
+        for scope in lane.scopes:
+            if scope.state.calm:
+                scope.state.in_flight += 1
+            else:
+                scope.enter(grant, cost, now)
+        for limit in lane.limits:
+            if limit.allowance is None and not lane.shared:
+                limit.gauge.take(cost, now)
+            else:
+                limit.enter(grant, cost, now)
+        for pool in lane.pools:
+            pool.used += 1
         return grant
 
     def _file(self, lane: Lane, wait: Wait | None, now: float) -> None:
@@ -107,6 +129,8 @@ class Order(ABC):
         gate.timer = asyncio.get_running_loop().call_at(when, self._fire, gate)
 
     def _fire(self, gate: Gate) -> None:
+        if gate.timer is not None:
+            gate.woken(gate.timer.when(), self.now())
         gate.timer = None
         self._serve(gate)
 
@@ -119,16 +143,17 @@ class Order(ABC):
     def _serve(self, gate: Gate) -> None:
         now = self.now()
         gate.yielded = False
-        while (lane := gate.first()) is not None and (waiter := lane.head()) is not None:
-            wait = self._held(lane, waiter.arrival, waiter.cost, now)
-            if wait is None and self._asks(lane):
+        while (lane := gate.first()) is not None:
+            waiter = lane.waiters[0]
+            wait = self._held(lane, waiter.arrival, waiter.cost, now, gate)
+            if wait is None and lane.shared and self._asks(lane):
                 self.ask(lane)
             elif wait is None and lane.shared and self.store.rule(lane) == "nobody":
                 self._refuse(lane, waiter, Refused("store", None))
                 self._next(lane, gate)
             elif wait is None:
                 lane.leave(waiter)
-                waiter.future.set_result(self._grant(lane, waiter.cost, now))
+                waiter.set_result(self._grant(lane, waiter.cost, now))
                 self._next(lane, gate)
             elif wait.reason == "blocked":
                 self._refuse(lane, waiter, Refused("blocked", wait.seconds, _scope(wait.gate)))
@@ -148,9 +173,9 @@ class Order(ABC):
             gate.file(head.arrival, lane)
 
     def _refuse(self, lane: Lane, waiter: Waiter, refusal: Refused) -> None:
-        if not waiter.future.done():
+        if not waiter.done():
             lane.leave(waiter)
-            waiter.future.set_exception(refusal)
+            waiter.set_exception(refusal)
 
     def _moved_up(self, lane: Lane) -> None:
         """A waiter left: if it was the head, the next one may be able to go."""

@@ -22,8 +22,9 @@ _HAIR = 1e-9
 Held = Literal["pause", "probe", "in_flight", "blocked"]
 """What holds a call up in a scope."""
 
-Change = Literal["paused", "foreseen", "blocked", "released", "held"]
-"""What a scope has become; `held`: it was paused or blocked for as long before."""
+Change = Literal["paused", "foreseen", "blocked", "released", "held", "adapted"]
+"""What a scope has become; `held`: it was paused or blocked for as long before; `adapted`: a
+limit in it has another rate."""
 
 
 @attrs.frozen
@@ -69,6 +70,7 @@ class ScopeState:
         probe: Who goes first at the moment.
         in_flight: Calls that were sent and not answered yet.
         waiting: Calls that wait for this scope, perhaps among others.
+        calm: Whether nothing can hold a call up before it is shut again; found out by `hold`.
     """
 
     scope: Scope
@@ -88,12 +90,15 @@ class ScopeState:
     probe: object | None = None
     in_flight: int = 0
     waiting: int = 0
+    calm: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.probing = self.fresh = self.guarded
 
     def hold(self, now: float) -> Hold | None:
         """Return what holds a call up, or None."""
+        if self.calm:
+            return None
         if self.blocked is not None and now < self.blocked.until:
             return Hold("blocked", self.blocked.until - now)
         if now < self.paused_until - _HAIR:
@@ -102,7 +107,15 @@ class ScopeState:
             self.open()
         if self.probing and self.probe is not None:
             return Hold("probe", self.fresh_until - now if self.fresh else None)
-        return self._too_many(now)
+        held = self._too_many(now)
+        self.calm = held is None and not self.probing and self._is_trusted()
+        return held
+
+    def _is_trusted(self) -> bool:
+        """Tell whether it lets any number of calls be in flight, and has no refusal to forget."""
+        if self.refusals:
+            return False
+        return self.ban is None or (self.heard and not self.ban.strict)
 
     def _released_by_time(self, now: float) -> bool:
         return self.fresh and now >= self.fresh_until
@@ -112,7 +125,7 @@ class ScopeState:
             return None
         self._forget(now)
         # Before the first answer a row of refusals may be on its way already.
-        if self.heard and not self.refusals and not self.ban.strict:
+        if self._is_trusted():
             return None
         if self.in_flight < max(1, self.ban.after - 1 - len(self.refusals)):
             return None
@@ -219,7 +232,7 @@ class ScopeState:
     def _shut(self) -> None:
         # A probe that is on its way was sent before this was heard: it lifts nothing.
         self.probing, self.probe, self.lost_probes = True, None, 0
-        self.fresh, self.emptied = False, False
+        self.fresh, self.emptied, self.calm = False, False, False
 
     def release(self, now: float) -> bool:
         """Lift a pause and a block by hand; a probe goes first. Tell whether there was one."""

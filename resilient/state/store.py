@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from resilient.model import Scope
-    from resilient.state.gates import Gate
+    from resilient.state.gate import Gate
     from resilient.state.grant import Changed, Grant
     from resilient.state.lane import Lane, Waiter
     from resilient.state.memory import Maker

@@ -6,7 +6,7 @@ from typing import Literal
 import attrs
 
 from resilient.model import Scope
-from resilient.state.gates import Reason
+from resilient.state.gate import Reason
 
 Why = Literal["blocked", "queue", "deadline", "closed", "store"]
 """Why a call is refused."""

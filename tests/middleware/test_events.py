@@ -140,9 +140,8 @@ async def script(server: Server, connect: Connect) -> tuple[list[dict[str, Any]]
 async def test_keys(server: Server, connect: Connect) -> None:
     """No event has another key, durations are floats, times are ISO 8601 in UTC, all is JSON."""
     told, _ = await script(server, connect)
-    # Nothing adapts a rate yet, no store is shared, and nothing was misconfigured.
+    # No store is shared, and nothing was misconfigured.
     assert set(LEVELS) - {
-        "resilient.rate_adapted",
         "resilient.store_degraded",
         "resilient.store_recovered",
         "resilient.config_warning",

@@ -248,7 +248,7 @@ def left(api: Client, http: aiohttp.ClientSession) -> tuple[int, ...]:
     """Return what must be 0 when no call is under way."""
     memory = api.middleware._admission.memory
     assert http.connector is not None
-    pools = memory.pools.get(http.connector, {}).values()
+    pools = memory.pools[http.connector].values() if http.connector in memory.pools else ()
     return (
         len(http.connector._acquired),
         sum(pool.used for pool in pools),

@@ -16,7 +16,8 @@ from promises.conftest import Figure, Scale
 from resilient.catalog import Limit, ScopeKind
 from resilient.config.service import Service
 from resilient.model import Pause
-from resilient.state import memory
+from resilient.state import needs
+from resilient.state.gates import LimitGate
 from resilient.state.gauge import Bucket
 from resilient.state.grant import Grant
 from resilient.state.lane import Lane
@@ -89,6 +90,8 @@ class Walk:
             self.steps += 1
         if self.chance.random() < 0.001:
             self.desk.admission.release(lambda _: self.chance.random() < 0.5)
+            limits = self.desk.admission.memory.limits.values()
+            self._turned([each for gates in limits for each in gates.values()])
             self.steps += 1
 
     def look(self) -> None:
@@ -133,6 +136,13 @@ class Walk:
             else:
                 pause = Pause(scope=scope, seconds=self.chance.uniform(0, 5))
                 grant.answered([pause] if fate < 0.17 else (), LATCH)
+                self._turned(grant.lane.limits)
+
+    def _turned(self, limits: Sequence[LimitGate]) -> None:
+        """Note that a refusal may have slowed buckets down."""
+        admission = self.desk.admission
+        assert isinstance(admission, Audited)
+        admission.ledger.follow(limits, self.desk.now)
 
     def overfull(self) -> int:
         """Count the limits of which some window held more than it may."""
@@ -180,7 +190,7 @@ async def test_a_walk(name: str, scale: Scale, figure: Figure) -> None:
 
 async def test_a_bucket_of_the_limits_own_size_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the walk finds the windows that a full bucket overfills."""
-    monkeypatch.setattr(memory, "pace", full_bucket)
+    monkeypatch.setattr(needs, "pace", full_bucket)
     walk = await walked(SERVICES["of a key, an address and an endpoint"], 3000)
     assert walk.overfull() > 0
 

@@ -32,7 +32,7 @@ def test_the_machine(scale: Scale, figure: Figure) -> None:
 
 def last_first(lane: Lane) -> Waiter | None:
     """Return who came last, as a stack does."""
-    waiting = [each for each in lane.waiters if not each.future.done()]
+    waiting = [each for each in lane.waiters if not each.done()]
     return waiting[-1] if waiting else None
 
 

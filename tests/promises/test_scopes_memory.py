@@ -126,6 +126,7 @@ async def test_many_keys(scale: Scale, figure: Figure) -> None:
 async def test_a_memory_that_forgets_too_early_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: to forget a bucket that is not full is to issue too much."""
     monkeypatch.setattr(gauge.Bucket, "idle", lambda *_: True)
+    monkeypatch.setattr(memory, "FEW", 1)
     assert 0 < (await Calls(3000, 600).make(Desk(KEYS))).over_issued()
 
 

@@ -52,7 +52,8 @@ def test_the_formula(n: int, t: float, j: float, share: str) -> None:
         return
     c = min(max(1, part // 200, math.ceil(0.02 * part / t)), part)
     found = pacing.pace(limit(n, t, jitter=j), Fraction(share))
-    assert pacing.Bucket(capacity=c, rate=(part - c + 1) / (t + j)) == found
+    rate = (part - c + 1) / (t + j)
+    assert pacing.Bucket(capacity=c, rate=rate, calls=part, period=t, jitter=j) == found
     assert part + 1 == pytest.approx(c + found.rate * (t + j))
 
 

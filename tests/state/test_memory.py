@@ -13,21 +13,22 @@ from oracle import Spent, most_in_window
 from resilient.catalog import Ban
 from resilient.model import Block, Pause
 from resilient.state import memory
-from resilient.state.memory import LANES
+from resilient.state.memory import FEW
 
 BOTH = service(limit(60, 60, "credential", "ip"), limit(600, 3600, name="hour"))
 
 
 @pytest.fixture
 def _swept_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for idle scopes and unused lanes with every new one."""
-    monkeypatch.setattr(memory, "SCOPES", 1)
-    monkeypatch.setattr(memory, "LANES", 1)
+    """Look for idle scopes and unused lanes with every new one, however few there are."""
+    monkeypatch.setattr(memory, "FEW", 1)
 
 
-def sweep_next(desk: Desk) -> None:
-    """Let the next new lane begin with a sweep."""
-    desk.admission.memory.sweep_scopes_at = desk.admission.memory.sweep_lanes_at = 1
+def sweep(desk: Desk) -> None:
+    """Look at all there is: each time at a part."""
+    found = desk.admission.memory
+    for _ in range(len(found.ways) + len(found.scopes)):
+        found.sweep(desk.now)
 
 
 def credentials(desk: Desk) -> set[str]:
@@ -53,7 +54,7 @@ async def test_idle_scopes_are_forgotten() -> None:
         await desk.call(credential=f"c{number}")
     assert len(credentials(desk)) > 90
     await asyncio.sleep(7200)
-    sweep_next(desk)
+    sweep(desk)
     desk.lane("last")
     assert {"last"} == credentials(desk)
     assert [2, 1] == [len(limits) for limits in desk.admission.memory.limits.values()]
@@ -114,7 +115,7 @@ async def test_forgetting_grants_nothing(seed: int) -> None:
         for _ in range(1500):
             group.create_task(one(f"c{chance.choice([0, 0, 0, 1, 2, chance.randrange(300)])}"))
             await asyncio.sleep(chance.choice([0, 0, 0.01, 0.5, 15]))
-            sweep_next(desk)
+            sweep(desk)
     assert most_in_window([each for mine in sent.values() for each in mine], 10) <= 20
     assert all(most_in_window(mine, 10) <= 20 for mine in sent.values())
     assert all(most_in_window(mine, 120) <= 40 for mine in sent.values())
@@ -134,9 +135,8 @@ async def test_lanes_are_forgotten_with_their_scopes() -> None:
 
 
 async def test_the_size_of_a_scope() -> None:
-    """A credential that is in use, its limit and its lane take 1300 bytes at most."""
+    """A credential that is in use, its limit, its lane and the way there take 1.5 KiB at most."""
     desk, many = Desk(service(limit(60, 60))), 2500
-    desk.admission.memory.sweep_lanes_at = 2 * many
     gc.collect()
     tracemalloc.start()
     for number in range(many):
@@ -145,7 +145,8 @@ async def test_the_size_of_a_scope() -> None:
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert many < len(desk.admission.memory.scopes)
-    assert size < 1300 * many
+    assert many <= len(desk.admission.memory.lanes)
+    assert size < 1536 * many
 
 
 async def test_many_scopes() -> None:
@@ -158,7 +159,7 @@ async def test_many_scopes() -> None:
             await asyncio.sleep(1.5)
             most = max(most, len(desk.admission.memory.scopes))
     assert most < 2000
-    assert len(desk.admission.memory.lanes) <= LANES
+    assert len(desk.admission.memory.lanes) <= 2 * FEW
 
 
 async def test_many_hosts() -> None:
@@ -166,12 +167,12 @@ async def test_many_hosts() -> None:
     desk, most = Desk(service(limit(6000, 60))), 0
     connector = aiohttp.TCPConnector(limit=10, limit_per_host=2)
     held = await desk.admit(host="held", connector=connector)
-    for number in range(2 * LANES):
+    for number in range(4 * FEW):
         grant = await desk.admit(host=f"h{number}", connector=connector)
         assert grant.lane.pools[1] is desk.admission.memory.pools[connector][f"h{number}"]
         grant.answered((), LATCH)
         grant.disconnected()
         most = max(most, len(desk.admission.memory.pools[connector]))
-    assert most <= LANES + 2
+    assert most <= 2 * FEW + 2
     assert held.lane.pools == desk.lane(host="held", connector=connector).pools
     await connector.close()

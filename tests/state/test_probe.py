@@ -10,7 +10,8 @@ from desk import LATCH, Desk, finish, limit, service
 from resilient.catalog import Ban
 from resilient.model import Block, Mark, Pause
 
-PACED = service(limit(1200, 60))
+PACED = service(limit(1200, 60), adaptive=False)
+"""Its rate stays as it is: how it follows a refusal is the subject of test_adapting."""
 BURST = 6
 RATE = 1195 / 60.1
 

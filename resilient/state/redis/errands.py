@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import attrs
 
 from resilient.model import Mark, Pause
-from resilient.state.gates import A_MOMENT
+from resilient.state.gate import A_MOMENT
 from resilient.state.grant import Changed
 from resilient.state.lane import Lane
 from resilient.state.redis import wire

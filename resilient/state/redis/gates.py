@@ -10,7 +10,8 @@ from typing import Final
 import attrs
 
 from resilient.model import Scope
-from resilient.state.gates import LimitGate, Reason, ScopeGate, Wait
+from resilient.state.gate import Reason, Wait
+from resilient.state.gates import LimitGate, ScopeGate
 from resilient.state.gauge import Bucket, Gauge
 from resilient.state.lane import Lane
 from resilient.state.redis.outage import Outage
@@ -97,6 +98,8 @@ class SharedLimit(LimitGate):
 
     def check(self, cost: int, now: float) -> Wait | None:
         """Return how long a call of this cost is held up, or None."""
+        if self.allowance is not None and (told := self.told(cost, now)) is not None:
+            return told
         word = self.shut.word
         if self.outage.up and (word is None or cost >= word.cost):
             return self.shut.hold(self, now)
@@ -115,12 +118,16 @@ class SharedLimit(LimitGate):
 
     def enter(self, call: object, cost: int, now: float) -> None:  # noqa: ARG002 - as every gate
         """Take from the limit."""
+        if self.allowance is not None:
+            self.allowance.take(cost)
         self.gauge.take(self._charge(cost), now)
         if not self.outage.up:
             self.untold += cost
 
     def give_back(self, cost: int, taken: float, now: float, *, granted_here: bool = True) -> None:
         """Undo what a call took at the time `taken`: it was not sent."""
+        if self.allowance is not None:
+            self.allowance.give_back(cost, taken)
         self.gauge.give_back(self._charge(cost) if granted_here else cost, taken, now)
         if granted_here:
             self.untold = max(0, self.untold - cost)
@@ -184,6 +191,7 @@ class SharedScope(ScopeGate):
             now: The time.
         """
         state = self.state
+        state.calm = False
         if view is None:
             _open(state)
             return

@@ -30,6 +30,7 @@ class Passage:
         spec: What is the same for every call of the lane.
         kinds: The kinds of its scopes, in order.
         paced: Of each limit, whether it is a bucket.
+        rates: Of each limit, the rate that `spec` says: this process may have slowed down.
         admit: How each ask begins.
         settle: How each end begins.
         answer: How the numbers of an answer are packed: `replies.Asked` up to `wait`, and levels.
@@ -41,6 +42,7 @@ class Passage:
     spec: bytes
     kinds: tuple[str, ...]
     paced: tuple[bool, ...]
+    rates: tuple[float, ...] = ()
     admit: Command = attrs.field(init=False, repr=False)
     settle: Command = attrs.field(init=False, repr=False)
     answer: struct.Struct = attrs.field(init=False, repr=False, eq=False)
@@ -69,6 +71,7 @@ class Passage:
             spec=_spec(lane, lease),
             kinds=tuple(scope.kind for scope in scopes),
             paced=tuple(kept == "bucket" for kept, *_ in named),
+            rates=tuple(gate.gauge.rate for gate in lane.limits),
         )
 
 

@@ -145,7 +145,8 @@ class RedisStore:
         self._unheard.append(attrs.evolve(self._ending(lane, End("unsent")), number=number))
 
     def _passage(self, lane: Lane) -> wire.Passage:
-        if not isinstance(lane.passage, wire.Passage):
+        rates = tuple(limit.gauge.rate for limit in lane.limits)
+        if not isinstance(lane.passage, wire.Passage) or lane.passage.rates != rates:
             service = lane.scopes[0].state.scope.service
             lease = self.attempts[service] + LATE
             lane.passage = wire.Passage.of(self.rules.prefix, lane, lease)

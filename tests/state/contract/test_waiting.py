@@ -66,7 +66,7 @@ async def test_nobody_listens(desks: Desks) -> None:
     """A call that wants to hear nothing of its wait waits in its turn, as any other."""
     desk = await desks.open(limit(10, 0.5, jitter=0))
     await desk.call()
-    silent = asyncio.create_task(desk.admission.admit(desk.lane(), 1, desk.now + 60))
+    silent = asyncio.ensure_future(desk.admission.admit(desk.lane(), 1, desk.now + 60))
     behind = asyncio.create_task(desk.admit())
     assert when(await silent) < when(await behind)
     assert [2] == [each.position for each in desk.delays]
