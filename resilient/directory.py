@@ -17,10 +17,14 @@ _MANY = 1024
 
 @attrs.define(eq=False)
 class Directory:
-    """All services, by host."""
+    """All services, by host.
+
+    Attributes:
+        origins: What is known of those that were asked for, by scheme, host and port.
+    """
 
     servings: dict[str, Serving]
-    _origins: dict[tuple[str, str | None, int | None], Origin] = attrs.field(factory=dict)
+    origins: dict[tuple[str, str | None, int | None], Origin] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, config: Config, credentials: Mapping[str, Credentials]) -> "Directory":
@@ -46,11 +50,11 @@ class Directory:
     def origin(self, url: URL) -> Origin:
         """Return what is known of a URL's origin."""
         key = (url.scheme, url.host, url.port)
-        found = self._origins.get(key)
+        found = self.origins.get(key)
         if found is None:
-            if len(self._origins) >= _MANY:
-                self._origins.clear()
-            found = self._origins[key] = self._new(url)
+            if len(self.origins) >= _MANY:
+                self.origins.clear()
+            found = self.origins[key] = self._new(url)
         return found
 
     def _new(self, url: URL) -> Origin:

@@ -107,22 +107,21 @@ def _at_once(call: Call) -> Grant | None:
 
     Nothing is waited for, and where there is something to wait for, nothing is done.
     """
-    route, ring, signature, written = call.route, None, None, None
+    route, ring, signed = call.route, None, None
     if route.signs:
-        head, ring = route.serving.head, route.keyring()
+        head, ring = route.serving.head, route.serving.wallet.keyrings.get(route.key)
         if ring is None or head is None or not (route.free and route.trusted) or call.hop:
             return None
-        signature = ring.at_hand
-        written = None if signature is None else ring.written(signature, head)
-        if written is None:
+        signed = ring.written(head)
+        if signed is None:
             return None
     admission, now = call.common.admission, call.started
     lane = route.lane(call.request, admission.memory, now)
     grant = admission.at_once(lane, call.options.cost, call.end, now)
-    if grant is not None and ring is not None and written is not None:
-        ring.last_used, call.ring, call.signature = now, ring, signature
+    if grant is not None and ring is not None and signed is not None:
+        ring.last_used, call.ring, call.signature = now, ring, signed[0]
         call.url = call.request.url
-        put(written, call.request)
+        put(signed[1], call.request)
     return grant
 
 

@@ -22,7 +22,7 @@ def succeeded(
 ) -> list[Changed]:
     """Record a success, and what it says of limits; return what it changed."""
     serving.budget.earn(now)
-    if serving.hearing is None or not serving.hearing.concerns(response.headers):
+    if serving.hearing is None or response.headers.keys().isdisjoint(serving.hearing.names):
         return grant.answered((), serving.latch)
     # Before anybody is let go because of the answer.
     hinted = grant.hinted(serving.hearing.hints(response.headers, now=clock.wall()))

@@ -119,13 +119,17 @@ class Middleware:
         if id(request) in under_way:
             return await handler(request)
         trail = () if hops.last() is None else self._followed(request)
-        options, origin = current(), self._directory.origin(request.url)
+        options, url = current(), request.url
+        origin = self._directory.origins.get((url.scheme, url.host, url.port))
+        if origin is None:
+            origin = self._directory.origin(url)
         serving = origin.only
         if serving is None or options.service is not None:
             serving = self._directory.find(origin, options)
         if serving is None or serving.service.mode == "off":
             return await handler(request)
-        if not serving.started or self._loop is not asyncio.get_running_loop():
+        loop = asyncio.get_running_loop()
+        if not serving.started or self._loop is not loop:
             self._begin(serving, request)
         if self._asks:
             await self._store.ready()

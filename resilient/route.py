@@ -8,7 +8,6 @@ import attrs
 from aiohttp import ClientRequest, ClientSession
 
 from resilient.catalog import Endpoint
-from resilient.credentials import Keyring
 from resilient.state.lane import Lane
 from resilient.state.memory import Memory
 
@@ -52,6 +51,7 @@ class Route:
         urgent: Whether the calls renew a credential: then they go before all others.
         free: Whether the requests have no field of the credential in them, nor a body for it.
         trusted: Whether the credential may be sent there.
+        key: What the wallet keeps it by, once it is in use.
     """
 
     serving: "Serving"
@@ -62,18 +62,14 @@ class Route:
     urgent: bool = False
     free: bool = False
     trusted: bool = attrs.field(init=False)
-    _key: str | int = attrs.field(init=False)
+    key: str | int = attrs.field(init=False)
     _lane: Lane | None = attrs.field(default=None, init=False)
     _session: Callable[[], ClientSession | None] = attrs.field(default=_nobody, init=False)
     _generation: int = attrs.field(default=-1, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.trusted = self.serving in self.origin.trusted
-        self._key = self.serving.wallet.key(self.credential)
-
-    def keyring(self) -> Keyring | None:
-        """Return what holds the credential, if it is in use already."""
-        return self.serving.wallet.keyrings.get(self._key)
+        self.key = self.serving.wallet.key(self.credential)
 
     def lane(self, request: ClientRequest, memory: Memory, now: float) -> Lane:
         """Return the queue for the scopes of a call."""

@@ -26,12 +26,14 @@ class Head:
         headers: The fields that go into headers, by these names.
         query: The fields that go into the query.
         guarded: The names of headers that a caller may have filled in himself.
+        queried: The names that he may have put into the query.
         bodies: Whether a field would rather go into a body, where there is one.
     """
 
     headers: tuple[tuple[istr, Field], ...]
     query: tuple[Field, ...]
     guarded: tuple[istr, ...]
+    queried: tuple[str, ...]
     bodies: bool
 
     @classmethod
@@ -44,6 +46,7 @@ class Head:
             headers=tuple((istr(field.name), field) for field, at in first if at == "header"),
             query=tuple(field for field, at in first if at == "query"),
             guarded=tuple(istr(field.name) for field in rule.fields if "header" in field.places),
+            queried=tuple(field.name for field in rule.fields if "query" in field.places),
             bodies=any(p in IN_BODY for field in rule.fields for p in field.places),
         )
 
@@ -55,11 +58,9 @@ class Head:
                 return False
         if self.bodies and request.body:
             return False
-        written = request.url.raw_query_string if self.query else ""
+        written = request.url.raw_query_string if self.queried else ""
         # A name that is written otherwise has a percent sign in it.
-        return not written or not (
-            "%" in written or any(field.name in written for field in self.query)
-        )
+        return not written or not ("%" in written or any(name in written for name in self.queried))
 
     def written(self, values: Values) -> Written:
         """Return how values go on a request; a field without a value is left out.

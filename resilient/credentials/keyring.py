@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 import aiohttp
@@ -83,17 +84,22 @@ class Keyring:
             return None
         return self._current
 
-    def written(self, signature: Signature, head: Head) -> Written | None:
-        """Return how what signs calls goes on a request, or None: a value cannot be sent.
+    def written(self, head: Head) -> tuple[Signature, Written] | None:
+        """Return what signs calls, and how it goes on a request: made once for all calls.
 
-        It is made once for all calls.
+        None: something stands in the way, or a value cannot be sent.
         """
-        if self._written is None or self._written[0] is not signature:
-            try:
-                self._written = signature, head.written(signature.values)
-            except CannotSign:
-                return None
-        return self._written[1]
+        if self._task is not None or self._refused is not None or self.rest.distrusted:
+            return None
+        if self._written is None or self._written[0] is not self._current:
+            self._write(head)
+        return self._written
+
+    def _write(self, head: Head) -> None:
+        self._written = None
+        with suppress(CannotSign):
+            if self._current is not None:
+                self._written = self._current, head.written(self._current.values)
 
     @property
     def busy(self) -> bool:
