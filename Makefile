@@ -12,7 +12,7 @@ ARGS ?=
 COVER := --cov --cov-report=term-missing:skip-covered --cov-fail-under=99.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill redis test soak mutate fuzz bench-shared check lint types clean
+.PHONY: help setup drill redis test soak mutate fuzz bench bench-quick bench-shared check lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,14 @@ fuzz: $(STAMP) ## fuzz bodies and files with atheris, where it can be installed 
 	@for each in classify config; do \
 		$(BIN)/python tests/fuzz/fuzz_$$each.py -max_total_time=$(SECONDS_EACH) -max_len=4096 \
 			-artifact_prefix=$(FUZZING)/ $(FUZZING)/$$each || exit 1; done
+
+bench: $(STAMP) ## cost, exactness, goodput, scale beside other libraries: writes RESULTS.md (10 minutes)
+	@$(BIN)/python -m pip install --quiet --group peers || \
+		echo "not all libraries could be installed: the tables say who is missing" >&2
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: ## the same in a minute: rough, writes nothing (ARGS='--only calls')
+	@$(MAKE) --no-print-directory bench ARGS="--quick $(ARGS)"
 
 bench-shared: $(STAMP) redis ## one limit for many processes: set beside four other libraries (ARGS=--quick)
 	@$(BIN)/python -m pip install --quiet --group peers

@@ -13,7 +13,6 @@ from resilient.clock import Clock
 from resilient.config.service import Config
 from resilient.model import Block
 from resilient.state.admission import Admission
-from resilient.state.memory import Names
 from resilient.state.redis.link import make_link
 from resilient.state.redis.store import RedisStore
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from resilient.events import Event
 
 SERVICE = "measured"
-NAMES = Names(credential="account", ip="here", host="api.test", endpoint="lists")
+NAMES = ("account", "lists", "here", "api.test")
 KINDS = ("credential", "ip")
 LATCH = Block(scope="credential", base=None, cap=0.0)
 TIMEOUT = "5s"
@@ -71,7 +70,7 @@ async def resilient_admission(url: str, limits: Sequence[Limit]) -> AsyncIterato
     async def acquire() -> None:
         await store.ready()
         now = clock.now()
-        lane = admission.memory.lane(service, NAMES, None, urgent=False, now=now)
+        lane = admission.memory.lane_of(service, *NAMES, None, False, now)
         grant = await admission.admit(lane, 1, now + PATIENCE)
         grant.answered((), LATCH)
 

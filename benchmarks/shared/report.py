@@ -5,8 +5,8 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 
+from benchmarks.machine import processor
 from benchmarks.shared.contenders import PING, Contender
 from benchmarks.shared.measures import Inside, Rate, Shared
 from benchmarks.shared.model import Limit
@@ -20,7 +20,7 @@ def machine(server: Server, contenders: Sequence[Contender]) -> str:
     versions = [f"{name} {version(name)}" for name in _distributions(contenders)]
     return ", ".join(
         [
-            f"{_processor()} x {os.cpu_count()}",
+            f"{processor()} x {os.cpu_count()}",
             f"load {os.getloadavg()[0]:.1f}",
             f"Python {platform.python_version()}",
             f"redis-server {server.redis.info('server')['redis_version']}",
@@ -32,15 +32,6 @@ def machine(server: Server, contenders: Sequence[Contender]) -> str:
 def _distributions(contenders: Sequence[Contender]) -> list[str]:
     parser = ["hiredis"] if find_spec("hiredis") is not None else []
     return list(dict.fromkeys([*(each.distribution for each in contenders), *parser]))
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def print_rates(found: dict[str, dict[str, Rate]]) -> None:

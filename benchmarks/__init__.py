@@ -1,0 +1,1 @@
+"""What it costs, what it holds: `python -m benchmarks`."""
