@@ -26,6 +26,7 @@ from resilient.signing import Signing
 from resilient.state.admission import Admission
 from resilient.state.grant import Changed
 from resilient.state.lane import Lane
+from resilient.watch import Sent
 
 
 @attrs.frozen(eq=False)
@@ -54,6 +55,7 @@ class Call:
         end: When the attempt under way is cancelled.
         watch: Cancels it.
         expired: Whether it was, and the cancellation was not taken back yet.
+        outer: What a call further out sends meanwhile.
         ring: What holds its credential, where that was put on at once.
         signature: What it was signed with at once; None: it was not, or that was taken off.
         url: Where it was to be sent, before it was signed at once.
@@ -69,6 +71,7 @@ class Call:
     """
 
     expired = False
+    outer: Sent | None = None
     ring: Keyring | None = None
     signature: Signature | None = None
     url = URL()
@@ -96,7 +99,10 @@ class Call:
         self.request, self.handler, self.hop = request, handler, hop
         self.watch = route.serving.watch
         self.started = common.clock.now()
-        self.end = min(self.started + route.serving.longest, options.deadline)
+        longest, total = route.serving.longest, _total(request)
+        if total is not None and total < longest:
+            longest = total
+        self.end = min(self.started + longest, options.deadline)
         if hop is not None:
             self.sends, self.resends, self.refreshed = hop.sends, hop.resends, hop.refreshed
             self.end = min(self.end, hop.deadline)

@@ -108,6 +108,8 @@ def _at_once(call: Call) -> Grant | None:
     Nothing is waited for, and where there is something to wait for, nothing is done.
     """
     route, ring, signed = call.route, None, None
+    if call.request.session.closed:  # while a layer further out waited
+        return None
     if route.signs:
         head, ring = route.serving.head, route.serving.wallet.keyrings.get(route.key)
         if ring is None or head is None or not (route.free and route.trusted) or call.hop:

@@ -28,12 +28,13 @@ from resilient.log import Log
 from resilient.model import Scope
 from resilient.observe import observe
 from resilient.options import current
+from resilient.route import Routes
 from resilient.serving import Serving
 from resilient.state.admission import Admission
 from resilient.state.gates import ScopeGate
 from resilient.state.store import InProcess, Store
 from resilient.wallet import Credentials
-from resilient.watch import under_way
+from resilient.watch import is_under_way
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +97,7 @@ class Middleware:
         """
         self.config = _with_mode(_loaded(config), os.environ.get("RESILIENT_MODE"))
         self._directory = Directory.of(self.config, credentials or {})
+        self._routes = Routes()
         self._clock = clock or Clock()
         self._log = Log(self._clock.now)
         also = (each for each in overhearing.get() if each not in listeners)
@@ -116,13 +118,14 @@ class Middleware:
         So is one that another Middleware of the session sends already: attempts of two layers
         would multiply, and one request would be counted twice.
         """
-        if id(request) in under_way:
+        if is_under_way(request):
             return await handler(request)
         trail = () if hops.last() is None else self._followed(request)
         options, url = current(), request.url
         origin = self._directory.origins.get((url.scheme, url.host, url.port))
         if origin is None:
             origin = self._directory.origin(url)
+        del url  # a traceback shows the variables of its frames
         serving = origin.only
         if serving is None or options.service is not None:
             serving = self._directory.find(origin, options)
@@ -134,7 +137,7 @@ class Middleware:
         if self._asks:
             await self._store.ready()
         before = next((hop for hop in trail if hop.serving is serving), None) if trail else None
-        route = serving.route(origin, request, options)
+        route = self._routes.find(serving, origin, request, options)
         call = Call(self._common, route, options, request, handler, before)
         return await (observe(call) if serving.service.mode == "observe" else enforce(call))
 

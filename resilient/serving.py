@@ -14,12 +14,10 @@ from resilient.core.decide import block
 from resilient.core.endpoints import Endpoints, match_endpoint, match_host
 from resilient.core.glance import Glance
 from resilient.core.hints import Hearing
-from resilient.credentials import renewal
 from resilient.credentials.head import Head
 from resilient.credentials.place import carried
 from resilient.model import Block
 from resilient.options import Options
-from resilient.route import Origin, Route
 from resilient.state.budget import Budget
 from resilient.state.store import InProcess, Store
 from resilient.wallet import Wallet
@@ -28,8 +26,6 @@ from resilient.watch import Watch
 UNSIGNED = "anonymous"
 """What the credential scope is called where there is no credential."""
 
-_PLACES, _LONGEST, _ROUTES = 1024, 256, 65_536
-# Places, characters of their paths, and ways to them: before all are looked up anew.
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -68,10 +64,6 @@ class Serving:
     store: Store = attrs.field(factory=InProcess, repr=False)
     _salt: bytes = attrs.field(factory=lambda: secrets.token_bytes(16), init=False, repr=False)
     _egress: str = attrs.field(init=False)
-    _routes: dict[tuple[Origin, str, str], dict[str | None, Route]] = attrs.field(
-        factory=dict, init=False, repr=False
-    )
-    _kept: int = attrs.field(default=0, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         service = self.service
@@ -96,36 +88,6 @@ class Serving:
     def endpoint(self, request: ClientRequest) -> Endpoint | None:
         """Return the catalog's endpoint for a request, or None."""
         return match_endpoint(self.endpoints, request.method, request.url.raw_path)
-
-    def route(self, origin: Origin, request: ClientRequest, options: Options) -> Route:
-        """Return the way of a request: one for all that are alike.
-
-        Raises:
-            ConfigError: It is not said which credential is meant, or there is none of the name.
-        """
-        within = renewal.under_way()
-        if within is not None and not within.over and within.service == self.service.name:
-            endpoint = self.endpoint(request)
-            return Route(self, origin, endpoint, within.name, signs=False, urgent=True)
-        if self.rule is not None and (self.head is None or not self.head.is_free(request)):
-            return Route(self, origin, self.endpoint(request), *self.name(request, options))
-        place = (origin, request.method, request.url.raw_path)
-        routes = self._routes.get(place)
-        route = None if routes is None else routes.get(options.credential)
-        return route or self._new_route(place, request, options)
-
-    def _new_route(
-        self, place: tuple[Origin, str, str], request: ClientRequest, options: Options
-    ) -> Route:
-        name, signs = self.name(request, options)
-        route = Route(self, place[0], self.endpoint(request), name, signs, free=True)
-        self._kept += 1
-        if len(self._routes) >= _PLACES or self._kept >= _ROUTES:
-            self._routes.clear()
-            self._kept = 1
-        if len(place[2]) <= _LONGEST:
-            self._routes.setdefault(place, {})[options.credential] = route
-        return route
 
     def serves(self, url: URL) -> bool:
         """Tell whether a URL is one of the service's."""

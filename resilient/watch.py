@@ -6,7 +6,10 @@ that a call is taken through.
 """
 
 import asyncio
+from contextvars import ContextVar
+from itertools import takewhile
 from typing import Protocol
+from weakref import ref
 
 import attrs
 from aiohttp import ClientRequest
@@ -15,11 +18,16 @@ _HAIR = 1e-9
 """A timer that is early by a rounding error must find what it came for."""
 
 
-under_way: set[int] = set()
-"""The requests that are being sent, by identity: a layer further in has to leave them alone.
+Sent = ref[ClientRequest]
 
-Two layers would multiply their attempts.
-"""
+# Weak: a connection keeps the context in which it was opened for as long as it lives.
+_under_way: "ContextVar[Sent | None]" = ContextVar("resilient_sends", default=None)
+
+
+def is_under_way(request: ClientRequest) -> bool:
+    """Tell whether a call further out sends this very request: two layers would multiply."""
+    found = _under_way.get()
+    return found is not None and found() is request
 
 
 class Watched(Protocol):
@@ -32,6 +40,7 @@ class Watched(Protocol):
         end: When the one under way is cancelled.
         cancels: How often the task had been told to end before it began.
         expired: Whether the attempt was cancelled for having taken too long.
+        outer: What a call further out sends meanwhile.
     """
 
     request: ClientRequest
@@ -40,6 +49,7 @@ class Watched(Protocol):
     end: float
     cancels: int
     expired: bool
+    outer: Sent | None
 
 
 @attrs.define(eq=False, repr=False)
@@ -58,7 +68,8 @@ class Watch:
     def begin(self, call: Watched) -> None:
         """Note that an attempt begins; if it takes too long, the call's task is cancelled."""
         call.sends += 1
-        under_way.add(id(call.request))
+        call.outer = _under_way.get()
+        _under_way.set(ref(call.request))
         if call.end < self._latest:  # before others that began earlier
             loop = asyncio.get_running_loop()
             self._early[call] = loop.call_at(call.end, self._expire, call)
@@ -70,7 +81,7 @@ class Watch:
 
     def over(self, call: Watched) -> None:
         """Note that the attempt has ended."""
-        under_way.discard(id(call.request))
+        _under_way.set(call.outer)
         if call in self.line:
             del self.line[call]
         elif (timer := self._early.pop(call, None)) is not None:
@@ -91,11 +102,10 @@ class Watch:
     def _look(self) -> None:
         loop, self._timer = asyncio.get_running_loop(), None
         now = loop.time() + _HAIR
-        for call in list(self.line):
-            if call.end > now:
-                self._timer = loop.call_at(call.end, self._look)
-                return
+        for call in tuple(takewhile(lambda each: each.end <= now, self.line)):
             self._expire(call)
+        if (head := next(iter(self.line), None)) is not None:
+            self._timer = loop.call_at(head.end, self._look)
 
     def _expire(self, call: Watched) -> None:
         self.line.pop(call, None)

@@ -26,7 +26,7 @@ class Head:
         headers: The fields that go into headers, by these names.
         query: The fields that go into the query.
         guarded: The names of headers that a caller may have filled in himself.
-        queried: The names that he may have put into the query.
+        queried: The names that he may have put into the query, as they are written there.
         bodies: Whether a field would rather go into a body, where there is one.
     """
 
@@ -46,7 +46,7 @@ class Head:
             headers=tuple((istr(field.name), field) for field, at in first if at == "header"),
             query=tuple(field for field, at in first if at == "query"),
             guarded=tuple(istr(field.name) for field in rule.fields if "header" in field.places),
-            queried=tuple(field.name for field in rule.fields if "query" in field.places),
+            queried=tuple(f.name.replace(" ", "+") for f in rule.fields if "query" in f.places),
             bodies=any(p in IN_BODY for field in rule.fields for p in field.places),
         )
 

@@ -28,7 +28,17 @@ class Adaptive(Bucket):
         lowered: From which rate it creeps up, until it has and that was told.
     """
 
-    __slots__ = ("_cap", "_due", "_heard", "_since", "_taken", "_tally", "documented", "lowered")
+    __slots__ = (
+        "_cap",
+        "_due",
+        "_heard",
+        "_since",
+        "_slowed",
+        "_taken",
+        "_tally",
+        "documented",
+        "lowered",
+    )
 
     def __init__(self, documented: pacing.Bucket, most: int, now: float) -> None:
         super().__init__(documented.capacity, documented.rate, most, now, documented.jitter)
@@ -37,7 +47,7 @@ class Adaptive(Bucket):
         self._tally: Tally | None = None
         self._since, self._taken = now, 0
         self._due = now + documented.period / SAMPLES
-        self._heard, self._cap = _NEVER, math.inf
+        self._heard, self._slowed, self._cap = _NEVER, _NEVER, math.inf
 
     def take(self, cost: int, now: float) -> None:
         """Take, whether or not there is enough."""
@@ -53,6 +63,9 @@ class Adaptive(Bucket):
     def give_back(self, cost: int, taken: float, now: float) -> None:
         """Undo a take of the time `taken`; what has been refilled since was not lost by it."""
         self._taken -= cost
+        if taken <= self._slowed:
+            # It was faster then: what a call took has been refilled sooner than it would be now.
+            taken = now - (now - taken) * self.documented.rate / self.rate
         super().give_back(cost, taken, now)
 
     def idle(self, now: float) -> bool:
@@ -149,8 +162,10 @@ class Adaptive(Bucket):
     def _pace(self, now: float) -> None:
         """Go at the rate of now: there is room for as many calls as before, or fewer."""
         self._leak_until(now)
-        room = self.max_rate - self._level
+        room, before = self.max_rate - self._level, self.rate
         self.rate = self.rate_at(now)
+        if self.rate < before:
+            self._slowed = now
         self.max_rate = adapting.capacity_at(self.documented, self.rate)
         self._level = max(0.0, self.max_rate - room)
         full_at = self._last_check + self._level / self.rate

@@ -198,9 +198,7 @@ class Admission(Asking):
         for lane in self.memory.lanes.values():
             if lane.deadlines is not None:
                 lane.deadlines.timer = None
-            for waiter in lane.ending(None):
-                lane.leave(waiter)
-            lane.unfile()
+            lane.forget()
             lane.stop_asking()
         for gate in self.memory.gates():
             gate.timer = None

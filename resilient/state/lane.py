@@ -195,6 +195,14 @@ class Lane:
         for scope in self.scopes:
             scope.leave(self)
 
+    def forget(self) -> None:
+        """Let go of all who wait, those too who gave up and have not left: their loop has ended."""
+        self.unfile()
+        for scope in self.scopes:
+            scope.state.waiting -= self.live
+        self.live = self.queued = 0
+        self._end()
+
     @property
     def earliest(self) -> float:
         """No deadline of those who wait is earlier."""

@@ -22,6 +22,10 @@ from resilient.state.scope import ScopeState
 FEW = 512
 """So many ways there may be before idle ones are looked for."""
 
+MANY: Final = 8192
+"""With more ways than these the longest known go though they are in use: their scopes stay, and
+to make a lane anew costs less than to keep half a KiB for each scope."""
+
 PIECE: Final = 6
 """How many are looked at for each new one: what a call costs does not depend on how many there
 are, and yet an idle one is found before there are a quarter more."""
@@ -55,7 +59,6 @@ class Memory:
         ways: Those that lead to them.
         pools: The connections of each connector: those to one host, and all by an empty name.
         needs: What calls have to pass, by service, then by endpoint.
-        generation: Grows whenever a lane is forgotten.
     """
 
     maker: Maker | None = None
@@ -67,7 +70,6 @@ class Memory:
         factory=WeakKeyDictionary
     )
     needs: dict[str, dict[str | None, Needs]] = attrs.field(factory=dict)
-    generation: int = 0
     _round: deque[Way] = attrs.field(factory=deque, init=False)
     _lone: OrderedDict[ScopeGate, None] = attrs.field(factory=OrderedDict, init=False)
     _within: dict[LimitGate, tuple[ScopeGate, ...]] = attrs.field(factory=dict, init=False)
@@ -190,9 +192,11 @@ class Memory:
             self._forget_scope(scope, now)
 
     def _forget_way(self, way: Way, now: float) -> bool:
-        """Forget a way if nobody waits there, and it leads to what is idle."""
+        """Forget a way if nobody waits there, and it leads to what is idle, or there are many."""
         lane = self.ways[way]
-        if lane.live or lane.asks or not _is_idle(lane, way[5], now):
+        if lane.live or lane.asks:
+            return False
+        if len(self.ways) <= MANY and not _is_idle(lane, way[5], now):
             return False
         del self.ways[way]
         lane.ways -= 1
@@ -202,7 +206,6 @@ class Memory:
 
     def _forget_lane(self, lane: Lane, now: float) -> None:
         """Forget a lane, and the scopes that no other lane leads to: a lane is only a way."""
-        self.generation += 1
         del self.lanes[_key(lane.gates, urgent=lane.urgent)]
         for gate in lane.gates:
             gate.lanes_here -= 1

@@ -1,5 +1,4 @@
 import inspect
-from pathlib import Path
 from typing import Any, get_args
 
 import attrs
@@ -187,17 +186,6 @@ def test_options() -> None:
     rows = table("configuration.md", "option", "meaning").rows
     names = list(inspect.signature(resilient.options).parameters)
     assert names == [plain(row["option"]) for row in rows]
-
-
-def test_refused_keys(tmp_path: Path) -> None:
-    """The keys that this version refuses are refused with the words on the page."""
-    for row in table("configuration.md", "written", "the fault").rows:
-        line = plain(row["written"])
-        file = tmp_path / "resilient.yaml"
-        file.write_text(f"services:\n  mail:\n    catalog: unisender\n    {line}\n", "utf-8")
-        with pytest.raises(resilient.ConfigError) as caught:
-            resilient.load(file)
-        assert [row["the fault"]] == [fault.problem for fault in caught.value.faults]
 
 
 def test_redacted_names() -> None:

@@ -12,7 +12,7 @@ from resilient.cli.app import app
 from resilient.config import load, resources
 from resilient.config.build import one_service
 from resilient.model import Raise
-from resilient.state import memory
+from resilient.state import needs
 from resilient.testing.drill import Result, drill
 from resilient.testing.loop import run
 
@@ -58,7 +58,7 @@ def test_unisender_uses_its_minute() -> None:
 
 def test_a_full_bucket_fails_the_drill(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: a bucket of the limit's own size exceeds it, and the drill says so."""
-    monkeypatch.setattr(memory, "pace", full_bucket)
+    monkeypatch.setattr(needs, "pace", full_bucket)
     result = drilled("hh")
     assert not result.passed
     assert any(limit.refused for limit in result.limits)
