@@ -61,8 +61,9 @@ def recovered(limits: Iterable[LimitGate], now: float) -> Iterator[tuple[LimitGa
     """Yield, once, the limits whose rate has crept up to the documented one."""
     for limit in limits:
         gauge = limit.gauge
-        if isinstance(gauge, Adaptive) and gauge.has_recovered(now):
-            yield limit, adapted(limit, gauge, gauge.rate, now)
+        lowered = gauge.lowered
+        if isinstance(gauge, Adaptive) and lowered is not None and gauge.has_recovered(now):
+            yield limit, adapted(limit, gauge, lowered.rate, now)
 
 
 def adapted(limit: LimitGate, gauge: Adaptive, before: float, now: float) -> Adapted:

@@ -47,10 +47,11 @@ async def test_state_and_recovery(server: Server, connect: Connect) -> None:
             await asyncio.sleep(seconds)
             rates.append(rate(api))
         await api.get()
-        told = [event["reason"] for event in api.told("rate_adapted")]
+        told = api.told("rate_adapted")
     assert rates == sorted(rates)
     assert rates[0] < rates[1] < rates[2] == pytest.approx(60 / 10.1)
-    assert ["refused", "recovered"] == told
+    assert ["refused", "recovered"] == [event["reason"] for event in told]
+    assert told[1]["detail"]["before"] == told[0]["detail"]["rate"] < told[1]["detail"]["rate"]
 
 
 async def test_by_hand(server: Server, connect: Connect) -> None:
