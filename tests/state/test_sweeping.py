@@ -49,6 +49,20 @@ async def test_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(desk.admission.memory.scopes) < 2 * FEW
 
 
+async def test_more_in_use_than_ways_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many in use some have no lane for a while; what they have taken is known all the same."""
+    monkeypatch.setattr(memory, "FEW", 1)
+    monkeypatch.setattr(memory, "MANY", 20)
+    desk = Desk(service(limit(2, 3600)))
+    for _ in range(2):
+        for number in range(200):
+            (await desk.admit(credential=f"c{number}")).answered((), LATCH)
+    assert len(desk.admission.memory.ways) <= 22
+    assert 200 == sum(scope.kind == "credential" for scope in desk.admission.memory.scopes)
+    lanes = [desk.lane(f"c{number}") for number in range(200)]
+    assert all(desk.admission.at_once(lane, 1, desk.now + 9, desk.now) is None for lane in lanes)
+
+
 async def test_connectors_that_come_and_go() -> None:
     """A session for each call leaves no way behind, though its credential is in use throughout."""
     desk = Desk(service(limit(10_000, 1)))
