@@ -204,8 +204,7 @@ class Call:
     async def take_off(self) -> None:
         """Take its credential off the request."""
         self.take_off_at_once()
-        if self._signing is not None:
-            await self._signing.take_off()
+        await self.signing.take_off()
 
     def take_off_at_once(self) -> None:
         """Take off what was put on at once."""

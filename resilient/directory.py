@@ -48,13 +48,10 @@ class Directory:
         return cls({each.name: Serving(each, wallets[each.name]) for each in config.services})
 
     def origin(self, url: URL) -> Origin:
-        """Return what is known of a URL's origin."""
-        key = (url.scheme, url.host, url.port)
-        found = self.origins.get(key)
-        if found is None:
-            if len(self.origins) >= _MANY:
-                self.origins.clear()
-            found = self.origins[key] = self._new(url)
+        """Find out about a URL's origin, and remember it."""
+        if len(self.origins) >= _MANY:
+            self.origins.clear()
+        found = self.origins[(url.scheme, url.host, url.port)] = self._new(url)
         return found
 
     def _new(self, url: URL) -> Origin:

@@ -47,11 +47,6 @@ class Ending:
         default=None, init=False
     )
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether an attempt failed before."""
-        return self._error is not None
-
     def hear(self, failure: Failure, answer: Answer, skipped: Skipped | None) -> None:
         """Remember an answer that is an error."""
         headers = tuple(answer.response.headers.items())

@@ -160,8 +160,6 @@ async def _prepare(call: Call) -> None:
 
 
 async def _ready(call: Call) -> Signature | None:
-    if call.signing.keyring is None:
-        return None
     with credential_fails(call):
         return await call.signing.ready(call.deadline)
 

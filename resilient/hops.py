@@ -65,7 +65,7 @@ _last: ContextVar[Hop | None] = ContextVar("resilient_hop", default=None)
 def _target(request: ClientRequest, response: ClientResponse) -> URL | None:
     """Return where a redirect leads, or None."""
     location = response.headers.get(hdrs.LOCATION) or response.headers.get(hdrs.URI)
-    if response.status not in STATUSES or not location:
+    if not location:
         return None
     try:
         return request.original_url.join(URL(location))

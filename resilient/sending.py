@@ -28,8 +28,8 @@ def lost(call: Watched, grant: Grant, error: BaseException) -> Lost | None:
         says then that aiohttp's own total is spent: every further send would be in vain.
     """
     ours, alone = call.expired, is_ours(call)
-    if error.__traceback__ is not None:  # without the frame that holds what is returned here
-        error.__traceback__ = error.__traceback__.tb_next
+    # Without the frame that holds what is returned here.
+    error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
     if isinstance(error, asyncio.CancelledError) and alone:
         late = TimeoutError()
         late.__cause__ = error.with_traceback(None)

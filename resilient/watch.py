@@ -110,7 +110,7 @@ class Watch:
     def _expire(self, call: Watched) -> None:
         self.line.pop(call, None)
         self._early.pop(call, None)
-        if call.task is not None:
+        if call.task is not None:  # pragma: no branch - aiohttp makes its requests in tasks
             call.expired = True
             call.task.cancel()
 

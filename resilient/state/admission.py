@@ -147,9 +147,8 @@ class Admission(Asking):
 
     def _ring(self, lane: Lane) -> None:
         """Refuse those whose deadline has come, and wait for the next."""
-        if lane.deadlines is None:
-            return
-        until = max(lane.deadlines.rung(), self.now())
+        rung = self.now() if lane.deadlines is None else lane.deadlines.rung()
+        until = max(rung, self.now())
         for waiter in lane.over(until):
             if not waiter.done():
                 self._refuse(lane, waiter, Refused("deadline", self.foresee(lane, waiter.cost)))

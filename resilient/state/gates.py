@@ -179,10 +179,6 @@ class PoolGate(Gate):
         """Return that a call is held up, or None."""
         return None if self.used < self.room else Wait(self, "connection", None)
 
-    def enter(self, call: object, cost: int, now: float) -> None:
-        """Note that a connection is held."""
-        self.used += 1
-
     def idle(self, now: float) -> bool:
         """Tell whether nothing would be lost with it; all connections last as long as these do."""
         return bool(self.host) and not self.used

@@ -217,9 +217,7 @@ class Lane:
 
     def over(self, until: float) -> list[Waiter]:
         """Return those whose deadline has come; they are no longer in the queue."""
-        if self.deadlines is None:
-            return []
-        found = self.deadlines.over(until)
+        found = [] if self.deadlines is None else self.deadlines.over(until)
         while (head := self.head()) is not None and head.deadline <= until:
             found.append(self.waiters.popleft())
         return found

@@ -126,11 +126,10 @@ class Order(ABC):
             if gate.timer.when() <= when:
                 return
             gate.timer.cancel()
-        gate.timer = asyncio.get_running_loop().call_at(when, self._fire, gate)
+        gate.timer = asyncio.get_running_loop().call_at(when, self._fire, gate, when)
 
-    def _fire(self, gate: Gate) -> None:
-        if gate.timer is not None:
-            gate.woken(gate.timer.when(), self.now())
+    def _fire(self, gate: Gate, due: float) -> None:
+        gate.woken(due, self.now())
         gate.timer = None
         self._serve(gate)
 

@@ -87,3 +87,10 @@ def test_explain_without(cli: Cli, mine: Path) -> None:
     file = configured(mine, "false")
     found = cli("explain", "mine", "--config", str(file), *HEARD, "--json")
     assert [] == json.loads(found.stdout)["hints"]
+
+
+def test_explain_a_policy(cli: Cli, mine: Path) -> None:
+    """A response that says how much is allowed, and not what is left, is told as just that."""
+    policy = ("--header", 'RateLimit-Policy: "default";q=100;w=60')
+    said = cli("explain", str(mine), *policy).stdout
+    assert "the server says: 100 calls in 1 min." in said

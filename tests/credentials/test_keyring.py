@@ -480,3 +480,19 @@ async def test_context(fake: Fake, calls: Calls) -> None:
             await ring.renew(1, calls)
     fake.open.set()
     assert 2 == (await ring.ready(calls)).generation
+
+
+async def test_a_task_of_before(fake: Fake, calls: Calls) -> None:
+    """A renewal that was let go of, with the loop it ran in, does not end the one that follows."""
+    ring = Keyring(fake)
+    await ring.ready(calls)
+    fake.open.clear()
+    leader = _start(ring.renew(1, calls))
+    await _turns()
+    ring.forget_task()
+    follower = _start(ring.renew(1, calls))
+    await _turns()
+    assert ring.busy
+    fake.open.set()
+    await asyncio.gather(leader, follower)
+    assert not ring.busy

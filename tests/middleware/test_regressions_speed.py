@@ -11,6 +11,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from server import Server
 
 import resilient
+from resilient import route
 from resilient.state import memory
 from resilient.state.lane import Lane
 
@@ -119,3 +120,46 @@ async def test_a_route_keeps_no_scope(
             await asyncio.sleep(10)
         gc.collect()
         assert 20 > sum(isinstance(each, Lane) for each in gc.get_objects())
+
+
+async def test_an_attempt_that_will_not_be_ended(server: Server, connect: Connect) -> None:
+    """A layer that swallows the end of an attempt and answers late leaves nobody cancelled."""
+
+    async def stubborn(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            return await handler(request)
+        raise AssertionError("nobody ended it")
+
+    async with (
+        connect(attempt_timeout="2s") as api,
+        aiohttp.ClientSession(middlewares=(api.middleware, stubborn)) as http,
+    ):
+        began = asyncio.get_running_loop().time()
+        async with http.get(server.url + "/things") as response:
+            assert 200 == response.status
+        task = asyncio.current_task()
+        assert task is not None
+        assert 0 == task.cancelling()
+        assert 2 == pytest.approx(asyncio.get_running_loop().time() - began, abs=0.1)
+
+
+async def test_more_ways_than_are_remembered(
+    server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ways beyond a number, and to very long paths, are looked up anew, and lead to the same."""
+    monkeypatch.setattr(route, "ROUTES", 3)
+    async with connect() as api:
+        for path in ("/things", "/others", "/things", "/" + 300 * "x", "/others", "/things"):
+            await api.get(path)
+        assert 6 == len(server.hits)
+        found = [each.scope for each in api.middleware.state().values()]
+    assert ["credential:default"] == [each for each in found if each.startswith("credential")]
+
+
+async def test_a_redirect_that_leads_nowhere(server: Server, connect: Connect) -> None:
+    """A redirect without a Location is an answer like any other."""
+    server.then(302)
+    async with connect() as api, await api.get() as response:
+        assert 302 == response.status

@@ -157,3 +157,27 @@ async def test_it_does_not_lift_a_pause() -> None:
     grant.answered([Pause(scope="credential", seconds=10)], LATCH)
     grant.hinted([left(100, 5)])
     assert pytest.approx(10) == await desk.call() - began
+
+
+async def test_what_was_granted_before_a_hint_is_not_of_it() -> None:
+    """A call that was let go before a hint, and is called off after it, gives nothing back."""
+    desk = Desk(PACED)
+    await desk.warm()
+    await asyncio.sleep(1)
+    before = await desk.admit()
+    await asyncio.sleep(1)
+    await told(desk, left(5, 1000))
+    known = kept(desk)
+    desk.call_off(before)
+    assert known == kept(desk)
+
+
+async def test_a_hint_after_its_time() -> None:
+    """What was left until a time that is over says nothing of what is left now."""
+    desk = Desk(COUNTED)
+    early = await desk.admit()
+    await told(desk, left(5, 30))
+    await asyncio.sleep(60)
+    early.hinted([left(20, 100)])
+    early.answered((), LATCH)
+    assert 5 < kept(desk) <= 20

@@ -86,3 +86,15 @@ def test_without_jitter_nothing_is_kept() -> None:
     due = START + found.wait(1, START)
     found.woken(due, due + 0.02)
     assert 0.0 <= found._level
+
+
+def test_what_is_kept_is_there_until_it_is_taken() -> None:
+    """What lateness has left is neither lost nor more when one looks again a moment later."""
+    found = paced(20)
+    found.take(1, START)
+    due = START + found.wait(1, START)
+    found.woken(due, due + 0.02)
+    kept = found._level
+    assert kept < 0.0
+    assert found.has(1, due + 0.021)
+    assert kept == found._level

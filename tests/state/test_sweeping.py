@@ -6,10 +6,11 @@ import pytest
 from aiohttp import TCPConnector
 from desk import LATCH, Desk, limit, service
 
+import resilient
 from resilient.model import Pause
 from resilient.state import memory
 from resilient.state.gates import ScopeGate
-from resilient.state.memory import FEW, PIECE
+from resilient.state.memory import FEW, PIECE, Memory
 
 
 def sweep(desk: Desk) -> None:
@@ -121,3 +122,15 @@ async def test_a_new_lane_to_a_scope_that_was_left(monkeypatch: pytest.MonkeyPat
     sweep(desk)
     assert {"ip:here", "credential:one"} <= scopes(desk)
     await waiting
+
+
+async def test_hosts_of_one_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a credential with many hosts the ways to those that are idle go, though it is in use."""
+    monkeypatch.setattr(memory, "FEW", 1)
+    crm = resilient.load({"services": {"crm": {"catalog": "amocrm"}}})["crm"]
+    known, connector = Memory(), TCPConnector(limit_per_host=5)
+    for number in range(100):
+        lane = known.lane_of(crm, "acct", None, "here", f"h{number}", connector, False, 1e6)
+        lane.scopes[0].state.waiting = 1  # busy throughout
+    assert len(known.ways) < 20
+    await connector.close()
