@@ -3,6 +3,8 @@
 The rules are the core's. This is where they meet the request, the scopes and the clock.
 """
 
+from collections.abc import Sequence
+
 import attrs
 from aiohttp import ClientRequest, ClientResponse
 
@@ -11,7 +13,7 @@ from resilient.catalog import Endpoint
 from resilient.clock import Clock
 from resilient.core.classify import classify
 from resilient.core.decide import decide, decide_no_answer, marks
-from resilient.model import Attempt, Failure, NoAnswer, Raise, Resend, Verdict
+from resilient.model import Attempt, Failure, Mark, NoAnswer, Raise, Resend, Verdict
 from resilient.policy import Policy
 from resilient.serving import Serving
 from resilient.state.grant import Changed, Grant
@@ -22,11 +24,18 @@ def succeeded(
 ) -> list[Changed]:
     """Record a success, and what it says of limits; return what it changed."""
     serving.budget.earn(now)
-    if serving.hearing is None or response.headers.keys().isdisjoint(serving.hearing.names):
-        return grant.answered((), serving.latch)
-    # Before anybody is let go because of the answer.
-    hinted = grant.hinted(serving.hearing.hints(response.headers, now=clock.wall()))
-    return [*hinted, *grant.answered((), serving.latch)]
+    return _answered(serving, response, grant, clock, ())
+
+
+def _answered(
+    serving: Serving, response: ClientResponse, grant: Grant, clock: Clock, found: Sequence[Mark]
+) -> list[Changed]:
+    """Record what an answer leaves behind, and before anybody is let go because of it its hints."""
+    hearing = serving.hearing
+    if hearing is None or not hearing.concerns(response.headers):
+        return grant.answered(found, serving.latch)
+    hinted = grant.hinted(hearing.hints(response.headers, now=clock.wall()))
+    return [*hinted, *grant.answered(found, serving.latch)]
 
 
 @attrs.define(eq=False, kw_only=True, repr=False)
@@ -55,10 +64,7 @@ class Judge:
             return None, succeeded(self.serving, answer.response, grant, self.clock, now)
         u = self.clock.chance()
         found = marks(failure, service.catalog, service.policies, u, grant.step)
-        hinted, hearing, headers = list[Changed](), self.serving.hearing, answer.response.headers
-        if hearing is not None and hearing.concerns(headers):
-            hinted = grant.hinted(hearing.hints(headers, now=self.clock.wall()))
-        return failure, [*hinted, *grant.answered(found, self.serving.latch)]
+        return failure, _answered(self.serving, answer.response, grant, self.clock, found)
 
     def _recognised(self, answer: reading.Answer) -> Failure | None:
         service = self.serving.service
